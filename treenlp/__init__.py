@@ -1,0 +1,1 @@
+"""Tree-structured sentiment and disambiguation for Chinese and English."""
