@@ -1,0 +1,1 @@
+"""Trees: the value itself, reading and writing it, changing its shape, drawing it."""
