@@ -1,0 +1,139 @@
+"""Weights in few bits: blocks of 32 with one 16-bit scale each, stored in safetensors files.
+
+Codes are signed integers in two's complement offset form: 4-bit codes hold -8..7 and two of them
+share a byte (element j of a block in the low half of byte j, element j + 16 in the high half);
+8-bit codes hold -127..127. A quantised tensor NAME is stored as ``NAME.codes`` (uint8 or int8) and
+``NAME.scale`` (float16); others are stored as float16. The shapes are in the file's metadata.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from treenlp.errors import ModelError
+
+__all__ = ["BLOCK", "QuantizedTensor", "load_weights", "quantize", "save_weights"]
+
+BLOCK = 32
+FORMAT = "treenlp-weights-1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizedTensor:
+    """A tensor in 4- or 8-bit blocks along its last axis.
+
+    Attributes:
+        codes: (blocks, 16) uint8 for 4 bits, (blocks, 32) int8 for 8 bits.
+        scale: (blocks,) float16.
+        shape: of the tensor; its last axis is a multiple of 32.
+        bits: 4 or 8.
+    """
+
+    codes: Tensor
+    scale: Tensor
+    shape: tuple[int, ...]
+    bits: int
+
+    def dequantize(self) -> Tensor:
+        """The tensor in float32."""
+        if self.bits == 8:
+            values = self.codes.float()
+        else:
+            values = torch.cat([self.codes & 0x0F, self.codes >> 4], -1).float() - 8.0
+        return (values * self.scale.float()[:, None]).reshape(self.shape)
+
+
+def quantize(tensor: Tensor, bits: int) -> QuantizedTensor:
+    """Round a tensor to blocks of `bits` (4 or 8) by the largest magnitude of each block."""
+    if bits not in (4, 8) or tensor.shape[-1] % BLOCK:
+        raise ModelError(
+            f"cannot quantise shape {tuple(tensor.shape)} to {bits} bits; expected 4 or 8 bits "
+            f"and a last axis that is a multiple of {BLOCK}"
+        )
+    blocks = tensor.detach().float().reshape(-1, BLOCK)
+    if bits == 8:
+        scale = (blocks.abs().amax(-1) / 127).to(torch.float16)
+        step = scale.float().clamp_min(1e-8)[:, None]
+        codes = (blocks / step).round().clamp(-127, 127).to(torch.int8)
+    else:
+        peak = blocks.gather(1, blocks.abs().argmax(-1, keepdim=True))[:, 0]
+        scale = (peak / -8).to(torch.float16)
+        step = torch.where(scale == 0, 1.0, scale.float())[:, None]
+        nibbles = ((blocks / step).round().clamp(-8, 7) + 8).to(torch.uint8)
+        codes = nibbles[:, :16] | (nibbles[:, 16:] << 4)
+    return QuantizedTensor(codes=codes, scale=scale, shape=tuple(tensor.shape), bits=bits)
+
+
+def save_weights(
+    path: Path, weights: Mapping[str, Tensor | QuantizedTensor], *, version: str
+) -> None:
+    """Write weights atomically: quantised ones as they are, others in float16.
+
+    Args:
+        path: the ``.safetensors`` file.
+        weights: name to tensor.
+        version: what `load_weights` has to ask for.
+    """
+    flat: dict[str, Tensor] = {}
+    shapes: dict[str, list[int]] = {}
+    for name, value in weights.items():
+        if isinstance(value, QuantizedTensor):
+            flat[f"{name}.codes"], flat[f"{name}.scale"] = value.codes, value.scale
+            shapes[name] = [value.bits, *value.shape]
+        else:
+            flat[name] = value.detach().to(torch.float16).contiguous()
+    metadata = {"format": FORMAT, "version": version, "quantized": json.dumps(shapes)}
+    partial = path.with_suffix(".partial")
+    save_file(flat, partial, metadata=metadata)
+    partial.replace(path)
+
+
+def load_weights(path: Path, *, version: str) -> dict[str, Tensor]:
+    """Read weights back as float32 tensors.
+
+    Raises:
+        ModelError: if the file is missing, truncated, not of this format or of another version.
+    """
+    if not path.is_file():
+        raise ModelError(f"no weights at {path}; reinstall treenlp or give another --model")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise ModelError(
+                    f"{path} is in format {metadata.get('format')!r}, expected {FORMAT!r}; "
+                    "reinstall treenlp or rebuild the model with `treenlp train`"
+                )
+            if metadata.get("version") != version:
+                raise ModelError(
+                    f"{path} holds weights of version {metadata.get('version')!r}, expected "
+                    f"{version!r}; reinstall treenlp or rebuild the model with `treenlp train`"
+                )
+            shapes: dict[str, list[int]] = json.loads(metadata["quantized"])
+            weights = {
+                name: QuantizedTensor(
+                    codes=file.get_tensor(f"{name}.codes"),
+                    scale=file.get_tensor(f"{name}.scale"),
+                    shape=tuple(shape),
+                    bits=bits,
+                ).dequantize()
+                for name, (bits, *shape) in shapes.items()
+            }
+            packed = {f"{name}.{part}" for name in shapes for part in ("codes", "scale")}
+            for name in file.keys():  # noqa: SIM118 - a safetensors file is not a mapping
+                if name not in packed:
+                    weights[name] = file.get_tensor(name).float()
+    except SafetensorError as error:
+        raise ModelError(
+            f"{path} cannot be read ({error}); it is truncated or damaged: reinstall treenlp"
+        ) from error
+    return weights
+
