@@ -16,7 +16,7 @@ from typing import Any
 
 from treenlp.errors import GrammarError
 from treenlp.text import Lang
-from treenlp.trees import Tree
+from treenlp.trees.tree import Tree
 
 __all__ = ["CHAIN_SEPARATOR", "Grammar", "child_class", "parent_class"]
 
