@@ -1,0 +1,154 @@
+"""Sentiment: values, heads, losses, labels carried by span, and counts."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from treenlp.composition import TreeBatch
+from treenlp.errors import InputError, ShapeError
+from treenlp.tasks.sentiment import (
+    LABELS,
+    UNLABELLED,
+    Sentiment,
+    SentimentCounts,
+    SentimentHead,
+    TextPooling,
+    carry_labels,
+    class_loss,
+    count_sentiment,
+    expected_sentiment,
+    polarity_logit,
+    polarity_loss,
+    sentiments,
+    span_labels,
+)
+from treenlp.trees.brackets import parse_brackets
+
+
+@given(st.lists(st.floats(0.0, 1e6), min_size=5, max_size=5).filter(lambda v: sum(v) > 1e-3))
+def test_a_sentiment_stays_in_its_bounds(values: list[float]) -> None:
+    found = Sentiment.from_distribution(values)
+    assert -1.0 <= found.score <= 1.0
+    assert math.isclose(sum(found.distribution), 1.0)
+    assert found.label == LABELS[max(range(5), key=lambda i: (values[i], -i))]
+
+
+def test_score_is_the_mean_of_the_classes() -> None:
+    found = Sentiment.from_distribution([0.1, 0.2, 0.3, 0.25, 0.15])
+    assert found.score == pytest.approx(-0.1 - 0.1 + 0.125 + 0.15)
+    assert found.label == "neutral"
+    assert Sentiment.from_distribution([1, 0, 0, 0, 0]).score == -1.0
+    assert Sentiment.from_distribution([0, 0, 0, 0, 1]).score == 1.0
+
+
+@pytest.mark.parametrize("values", [[1.0] * 4, [0.0] * 5, [-1.0, 2, 0, 0, 0], [math.inf] * 5])
+def test_no_distribution_is_refused(values: list[float]) -> None:
+    with pytest.raises(InputError, match="expected five numbers"):
+        Sentiment.from_distribution(values)
+
+
+def test_expected_sentiment_renormalises_the_weights() -> None:
+    parts = sentiments(torch.tensor([[9.0, 0, 0, 0, 0], [0, 0, 0, 0, 9.0]]))
+    mean = expected_sentiment(parts, [0.6, 0.2])
+    assert mean.score == pytest.approx(0.75 * parts[0].score + 0.25 * parts[1].score)
+    with pytest.raises(InputError, match="one weight for each"):
+        expected_sentiment(parts, [1.0])
+
+
+def test_polarity_leaves_neutral_out() -> None:
+    logits = torch.tensor([[0.0, 1.0, 50.0, 2.0, 0.5]], requires_grad=True)
+    odds = polarity_logit(logits)
+    wanted = math.log((math.exp(2) + math.exp(0.5)) / (math.exp(0) + math.exp(1)))
+    assert odds.item() == pytest.approx(wanted, rel=1e-5)
+    loss = polarity_loss(logits, torch.tensor([1]))
+    assert loss.item() == pytest.approx(math.log(1 + math.exp(-wanted)), rel=1e-5)
+    loss.backward()
+    assert logits.grad is not None
+    assert logits.grad[0, 2] == 0.0
+    assert logits.grad[0, 3] < 0.0 < logits.grad[0, 0]
+
+
+def test_class_loss_ignores_unlabelled_rows_and_weighs_the_others() -> None:
+    logits = torch.tensor([[2.0, 0, 0, 0, 0], [0.0, 0, 0, 0, 0], [5.0, 1, 0, 0, 0]])
+    targets = torch.tensor([0, 3, UNLABELLED])
+    first = -2 + math.log(math.exp(2) + 4)
+    second = math.log(5)
+    assert class_loss(logits, targets).item() == pytest.approx((first + second) / 2, rel=1e-5)
+    weighted = class_loss(logits, targets, torch.tensor([3.0, 1.0, 9.0]))
+    assert weighted.item() == pytest.approx((3 * first + second) / 4, rel=1e-5)
+    assert class_loss(logits, torch.full((3,), UNLABELLED)).item() == 0.0
+
+
+def test_labels_are_carried_by_span() -> None:
+    gold = parse_brackets("(3 (2 (2 a) (4 (4 lovely) (2 film))) (2 .))")
+    parsed = parse_brackets("(FRAG (NP (DT a) (JJ lovely) (NN film)) (. .))")
+    flat = parse_brackets("(FRAG (NP (NP (DT a) (JJ lovely)) (NN film)) (. .))")
+    batch = TreeBatch.from_trees([parsed, flat])
+    targets = carry_labels([span_labels(gold)] * 2, batch.spans, batch.owner)
+    by_span = {
+        (tree, *span): label
+        for tree, span, label in zip(
+            batch.owner.tolist(), batch.spans.tolist(), targets.tolist(), strict=True
+        )
+    }
+    assert by_span[0, 0, 4] == by_span[1, 0, 4] == 3
+    assert by_span[0, 1, 3] == by_span[0, 1, 2] == 4
+    assert by_span[1, 0, 2] == UNLABELLED
+    assert by_span[1, 0, 3] == 2
+
+
+def test_the_top_of_a_unary_chain_gives_the_label() -> None:
+    assert span_labels(parse_brackets("(4 (2 (1 fine)))")) == {(0, 1): 4}
+
+
+def test_a_label_that_is_no_class_is_refused() -> None:
+    with pytest.raises(InputError, match=r"label 'NP' at words 0 to 1"):
+        span_labels(parse_brackets("(3 (NP x) (2 y))"))
+
+
+def test_counts_by_hand() -> None:
+    roots = torch.eye(5)[[4, 3, 2, 0, 1]] * 9
+    targets = torch.tensor([4, 4, 2, 3, UNLABELLED])
+    counts = count_sentiment(roots, targets, roots[:3], torch.tensor([4, UNLABELLED, 1]))
+    assert counts == SentimentCounts(
+        root_right=2, root_total=4, binary_right=2, binary_total=3, node_right=1, node_total=2
+    )
+    both = counts + counts
+    assert both.root_accuracy == 0.5
+    assert both.binary_accuracy == pytest.approx(2 / 3)
+    assert both.node_accuracy == 0.5
+    assert math.isnan(SentimentCounts().root_accuracy)
+
+
+def test_a_text_of_one_sentence_is_that_sentence() -> None:
+    pooling = TextPooling(4, 3)
+    torch.nn.init.normal_(pooling.out.weight)
+    sentences = torch.randn(3, 4)
+    pooled = pooling(sentences, torch.tensor([0, 1, 1]), 2)
+    torch.testing.assert_close(pooled[0], sentences[0])
+    low, high = sentences[1:].min(0).values, sentences[1:].max(0).values
+    assert ((low - 1e-6 <= pooled[1]) & (pooled[1] <= high + 1e-6)).all()
+
+
+def test_text_pooling_ignores_order_and_other_texts() -> None:
+    pooling = TextPooling(4, 3).double()
+    torch.nn.init.normal_(pooling.out.weight)
+    sentences = torch.randn(5, 4, dtype=torch.float64)
+    text = torch.tensor([0, 1, 0, 1, 0])
+    pooled = pooling(sentences, text, 2)
+    torch.testing.assert_close(pooled, pooling(sentences.flip(0), text.flip(0), 2))
+    alone = pooling(sentences[text == 0], torch.zeros(3, dtype=torch.int64), 1)
+    torch.testing.assert_close(pooled[:1], alone)
+    values = sentences.requires_grad_()
+    assert torch.autograd.gradcheck(lambda rows: pooling(rows, text, 2), (values,))
+    with pytest.raises(ShapeError, match="5 sentence vectors and 2 text numbers"):
+        pooling(sentences, text[:2], 2)
+
+
+def test_head_gives_five_logits() -> None:
+    assert SentimentHead(4, 3)(torch.zeros(2, 7, 4)).shape == (2, 7, 5)

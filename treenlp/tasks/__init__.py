@@ -1,0 +1,3 @@
+"""Task heads, losses and metrics: sentiment, similarity, and the model that joins them."""
+
+from __future__ import annotations
