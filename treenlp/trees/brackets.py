@@ -13,16 +13,14 @@ tree. So a tree that was never closed spoils itself and not the rest of the file
 
 from __future__ import annotations
 
-import gzip
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
-from pathlib import Path
 from sys import intern
-from typing import IO, Literal
+from typing import Literal
 
 from treenlp.errors import InputError, TreeFormatError
+from treenlp.trees.lines import numbered_lines
 from treenlp.trees.tree import Tree, _wrap
 
 __all__ = ["OnError", "format_brackets", "parse_brackets", "read_brackets", "unescape_word"]
@@ -166,52 +164,31 @@ def _read(
     on_skip: Callable[[TreeFormatError], None] | None,
     unescape: bool,
 ) -> Iterator[Tree]:
-    with _open(path_or_lines) as lines:
-        if source is None and isinstance(path_or_lines, str | os.PathLike):
-            source = os.fspath(path_or_lines)
-        for group in _groups(lines, source):
-            trees = _parse_fast("".join(text for _, text in group), unescape)
-            if trees is not None:
-                yield from trees
-                continue
-            try:
-                _explain(group, source)
-            except TreeFormatError as error:
-                if on_error == "raise":
-                    raise
-                if on_skip is not None:
-                    on_skip(error)
+    if source is None and isinstance(path_or_lines, str | os.PathLike):
+        source = os.fspath(path_or_lines)
+    for group in _groups(numbered_lines(path_or_lines, source)):
+        trees = _parse_fast("".join(text for _, text in group), unescape)
+        if trees is not None:
+            yield from trees
+            continue
+        try:
+            _explain(group, source)
+        except TreeFormatError as error:
+            if on_error == "raise":
+                raise
+            if on_skip is not None:
+                on_skip(error)
 
 
-def _open(
-    path_or_lines: str | os.PathLike[str] | Iterable[str],
-) -> IO[str] | nullcontext[Iterable[str]]:
-    if not isinstance(path_or_lines, str | os.PathLike):
-        return nullcontext(path_or_lines)
-    path = Path(path_or_lines)
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8", newline="\n")
-    return path.open(encoding="utf-8", newline="\n")
-
-
-def _groups(lines: Iterable[str], source: str | None) -> Iterator[list[tuple[int, str]]]:
+def _groups(lines: Iterable[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
     """Yield runs of numbered lines, each from one line with a first `(` to the next."""
     group: list[tuple[int, str]] = []
-    number = 0
-    try:
-        for number, line in enumerate(lines, start=1):
-            text = line.removeprefix("\ufeff") if number == 1 else line
-            if text.startswith("(") and group:
-                yield group
-                group = []
-            if group or not text.isspace():
-                group.append((number, text))
-    except UnicodeDecodeError as error:
-        raise TreeFormatError(
-            f"found bytes that are not UTF-8 ({error.reason}); convert the file to UTF-8",
-            source=source,
-            line=number + 1,
-        ) from error
+    for number, text in lines:
+        if text.startswith("(") and group:
+            yield group
+            group = []
+        if group or not text.isspace():
+            group.append((number, text))
     if group:
         yield group
 

@@ -104,7 +104,7 @@ _CHINESE: dict[str, tuple[_Step, ...]] = {
     "VCD": _any_of("left", "VCD VV VA VC VE"),
     "VCP": _any_of("left", "VCP VV VA VC VE"),
     "VNV": _any_of("left", "VNV VV VA VC VE"),
-    "VP": _any_of("left", _CHINESE_VERBS) + _any_of("right", "IP NP QP PP"),
+    "VP": _any_of("left", _CHINESE_VERBS) + _any_of("left", "P") + _any_of("right", "IP NP QP PP"),
     "VPT": _any_of("left", "VPT VV VA VC VE"),
     "VRD": _any_of("left", "VRD VV VA VC VE"),
     "VSB": _any_of("right", "VSB VV VA VC VE"),

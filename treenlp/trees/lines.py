@@ -1,0 +1,59 @@
+"""Numbered lines of a UTF-8 file, compressed or not, for the readers of this folder."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import IO
+
+from treenlp.errors import TreeFormatError
+
+__all__ = ["numbered_lines"]
+
+
+def numbered_lines(
+    path_or_lines: str | os.PathLike[str] | Iterable[str], source: str | None
+) -> Iterator[tuple[int, str]]:
+    r"""Yield the lines with their numbers from 1, without a byte order mark.
+
+    A line ends at ``\n`` and nowhere else; its end is kept.
+
+    Args:
+        path_or_lines: path of a UTF-8 file (gzip if its name ends in .gz), or its lines.
+        source: name for error messages.
+
+    Yields:
+        Number and text of each line.
+
+    Raises:
+        TreeFormatError: if the file is not UTF-8.
+
+    Example:
+        >>> list(numbered_lines(["a", "b"], None))
+        [(1, 'a'), (2, 'b')]
+    """
+    number = 0
+    with _open(path_or_lines) as lines:
+        try:
+            for number, line in enumerate(lines, start=1):
+                yield number, line.removeprefix("\ufeff") if number == 1 else line
+        except UnicodeDecodeError as error:
+            raise TreeFormatError(
+                f"found bytes that are not UTF-8 ({error.reason}); convert the file to UTF-8",
+                source=source,
+                line=number + 1,
+            ) from error
+
+
+def _open(
+    path_or_lines: str | os.PathLike[str] | Iterable[str],
+) -> IO[str] | nullcontext[Iterable[str]]:
+    if not isinstance(path_or_lines, str | os.PathLike):
+        return nullcontext(path_or_lines)
+    path = Path(path_or_lines)
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8", newline="\n")
+    return path.open(encoding="utf-8", newline="\n")
