@@ -5,9 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
 from pathlib import Path
-from typing import IO
 
 from treenlp.errors import TreeFormatError
 
@@ -35,25 +33,20 @@ def numbered_lines(
         >>> list(numbered_lines(["a", "b"], None))
         [(1, 'a'), (2, 'b')]
     """
-    number = 0
-    with _open(path_or_lines) as lines:
-        try:
-            for number, line in enumerate(lines, start=1):
-                yield number, line.removeprefix("\ufeff") if number == 1 else line
-        except UnicodeDecodeError as error:
-            raise TreeFormatError(
-                f"found bytes that are not UTF-8 ({error.reason}); convert the file to UTF-8",
-                source=source,
-                line=number + 1,
-            ) from error
-
-
-def _open(
-    path_or_lines: str | os.PathLike[str] | Iterable[str],
-) -> IO[str] | nullcontext[Iterable[str]]:
     if not isinstance(path_or_lines, str | os.PathLike):
-        return nullcontext(path_or_lines)
+        for number, line in enumerate(path_or_lines, start=1):
+            yield number, line.removeprefix("\ufeff") if number == 1 else line
+        return
     path = Path(path_or_lines)
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8", newline="\n")
-    return path.open(encoding="utf-8", newline="\n")
+    # Bytes are split before they are decoded, so that an error is known to the line.
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+        for number, raw in enumerate(file, start=1):
+            try:
+                line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                raise TreeFormatError(
+                    f"found bytes that are not UTF-8 ({error.reason}); convert the file to UTF-8",
+                    source=source,
+                    line=number,
+                ) from error
+            yield number, line

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 __all__ = ["from_nltk", "to_nltk"]
 
+_CLOSE = object()
+
 
 def to_nltk(tree: Tree) -> nltk.Tree:
     """Make an `nltk.Tree` of a tree.
@@ -67,11 +69,11 @@ def from_nltk(tree: nltk.Tree) -> Tree:
         '(S (NP (NNS cats)) (VBP sleep))'
     """
     builder = TreeBuilder()
-    # What remains to be added, last first; None closes a phrase.
+    # What remains to be added, last first; `_CLOSE` ends a phrase.
     todo: list[object] = [tree]
     while todo:
         item = todo.pop()
-        if item is None:
+        if item is _CLOSE:
             builder.close()
             continue
         if isinstance(item, tuple) and len(item) == 2:
@@ -90,6 +92,6 @@ def from_nltk(tree: nltk.Tree) -> Tree:
         if not children:
             raise InputError(f"found the node {label!r} without children; remove it")
         builder.open(label)
-        todo.append(None)
+        todo.append(_CLOSE)
         todo.extend(reversed(children))
     return builder.finish()
