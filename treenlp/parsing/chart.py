@@ -98,8 +98,8 @@ class ClassScores:
     def from_scores(cls, scores: ChartScores, grammar: Grammar) -> ClassScores:
         """Sum labels out: O(F^2 Lp + F W Lw) a sentence."""
         return cls(
-            phrase=_group_logsumexp(scores.phrase, grammar.phrase_pair, len(grammar.pairs)),
-            word=_group_logsumexp(scores.word, grammar.word_outer, len(grammar.child_classes)),
+            phrase=group_logsumexp(scores.phrase, grammar.phrase_pair, len(grammar.pairs)),
+            word=group_logsumexp(scores.word, grammar.word_outer, len(grammar.child_classes)),
         )
 
 
@@ -146,7 +146,7 @@ def inside(
     return total
 
 
-def _group_logsumexp(scores: Tensor, group: tuple[int, ...], size: int) -> Tensor:
+def group_logsumexp(scores: Tensor, group: tuple[int, ...], size: int) -> Tensor:
     """Log-sum-exp of the last axis (..., L) within groups: (..., G)."""
     peak = scores.detach().amax(-1, keepdim=True)
     member = torch.zeros(len(group), size, dtype=scores.dtype, device=scores.device)
