@@ -144,9 +144,7 @@ def partial_brackets(spans: Sequence[Sequence[Span]], fenceposts: int) -> Tensor
     return torch.from_numpy(allowed)
 
 
-def word_mask(
-    words: Sequence[Sequence[Span]], fenceposts: int, max_word_units: int
-) -> Tensor:
+def word_mask(words: Sequence[Sequence[Span]], fenceposts: int, max_word_units: int) -> Tensor:
     """Mask of the words that are given or overlap none that is given.
 
     Args:

@@ -176,9 +176,9 @@ class Marginals:
         total = self.phrase.sum(-1)
         fence, max_word = self.word.shape[:2]
         for width in range(1, min(max_word, fence - 1) + 1):
-            _diagonal(total[..., None], width)[..., 0] += self.word[
-                : fence - width, width - 1
-            ].sum(-1)
+            _diagonal(total[..., None], width)[..., 0] += self.word[: fence - width, width - 1].sum(
+                -1
+            )
         return total
 
 
@@ -342,9 +342,7 @@ class _Outside:
         _left(self.first, width)[...] += by_split
         _right(self.rest, width)[...] += by_split
 
-    def _labels(
-        self, mass: Floats, scores: Floats, members: tuple[Indices, ...]
-    ) -> Floats:
+    def _labels(self, mass: Floats, scores: Floats, members: tuple[Indices, ...]) -> Floats:
         """Share the probability of each class (n, G) among its labels (n, L)."""
         found = np.zeros_like(scores)
         for group, labels in enumerate(members):
