@@ -14,6 +14,8 @@ from __future__ import annotations
 import re
 from typing import Final, Literal
 
+from treenlp.errors import InputError
+
 Lang = Literal["zh", "en"]
 
 HAN: Final = (
@@ -35,12 +37,12 @@ EXTENDER: Final = (
     r"\u00ad\u034f\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u0610-\u061a\u064b-\u065f\u0670"
     r"\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u1ab0-\u1aff\u1dc0-\u1dff\u200c\u200d\u20d0-\u20ff"
     r"\u302a-\u302f\u3099\u309a\ufe00-\ufe0f\ufe20-\ufe2f"
-    r"\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f\U000e0100-\U000e01ef"
+    r"\U000e0020-\U000e007f\U000e0100-\U000e01ef"
 )
 
 # Letters and digits of scripts that are written with spaces. Indic letters and their vowel signs
-# are taken by block, because `\w` leaves the signs out.
-WORD_CHARACTER: Final = rf"(?:[^\W_{CJK}]|[{EXTENDER}\u0900-\u0dff])"
+# are taken by block, because `\w` leaves the signs out. U+FFFD stands for a letter that was lost.
+WORD_CHARACTER: Final = rf"(?:[^\W_{CJK}]|[{EXTENDER}\u0900-\u0dff\ufffd])"
 
 _PICTOGRAPH = (
     r"[\u203c\u2049\u2122\u2139\u2194-\u21aa\u231a-\u23ff\u25aa-\u25fe\u2600-\u27bf\u2934\u2935"
@@ -73,6 +75,19 @@ LINE_BREAK: Final = r"\n\r\x0b\x0c\u2028\u2029"
 
 _IS_CJK = re.compile(f"[{CJK}]")
 _VISIBLE = re.compile(f"[^{BLANK}{EXTENDER}]")
+
+
+def check_text(text: object) -> None:
+    """Refuse what is not a string.
+
+    Args:
+        text: what a caller passed as a text.
+
+    Raises:
+        InputError: if it is not a str.
+    """
+    if not isinstance(text, str):
+        raise InputError(f"found {type(text).__name__}, expected a str; decode or convert it first")
 
 
 def is_cjk(character: str) -> bool:

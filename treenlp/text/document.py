@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Final, Self, get_args
 
 from treenlp.errors import InputError
-from treenlp.text.characters import Lang, is_visible
+from treenlp.text.characters import Lang, check_text, is_visible
 from treenlp.text.chinese import chinese_atoms
 from treenlp.text.english import tokenize_english
 from treenlp.text.language import detect_language
@@ -382,10 +382,7 @@ class Document:
             >>> [s.surface for s in Document.from_text("他来了。 It's late.")]
             ['他来了。', "It's late."]
         """
-        if not isinstance(text, str):
-            raise InputError(
-                f"found {type(text).__name__}, expected a str; decode or convert it first"
-            )
+        check_text(text)
         given = None if lang == "auto" else check_lang(lang)
         if max_atoms is not None and max_atoms < 1:
             raise InputError(f"found max_atoms={max_atoms}, expected 1 or more, or None")

@@ -12,11 +12,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from itertools import pairwise
 from typing import Final
 
 from treenlp.errors import InputError
-from treenlp.text.characters import BLANK, CJK, EMAIL, EMOJI, EXTENDER, URL, WORD_CHARACTER
+from treenlp.text.characters import (
+    BLANK,
+    CJK,
+    EMAIL,
+    EMOJI,
+    EXTENDER,
+    URL,
+    WORD_CHARACTER,
+    check_text,
+)
 
 # Always an abbreviation: a period after one of these is never the end of a word.
 TITLES: Final = (
@@ -27,12 +37,12 @@ ABBREVIATIONS: Final = (
     "Inc Corp Co Cos Ltd Plc Bros Jr Sr Esq Ph.D Ph.Ds M.Sc B.Sc D.Phil Assn Dept Univ Inst Mfg "
     "Intl Natl Ave Blvd Rd Hwy Jan Feb Aug Sept Oct Nov Dec Ala Ariz Calif Colo Conn Fla Ga Ill "
     "Ind Kan Ky La Mass Md Mich Minn Miss Mo Mont Neb Nev Okla Ore Pa Tenn Tex Va Vt Wash Wis Wyo "
-    "etc al vs cf viz ca approx dept est esp incl misc".split()
+    "etc al vs Vs cf viz ca approx dept est esp incl misc".split()
 )
 # An abbreviation only before a number: `No. 5`, but `I said no.`
 BEFORE_NUMBER: Final = (
     "No Nos no nos Fig Figs fig figs Eq Eqs eq Vol vol Ch ch Sec sec Art art pp p pt Pt Mar Apr "
-    "Jun Jul Sep Op op App Ex par paras ver v".split()
+    "Jun Jul Sep Op op App Ex par paras ver v s".split()
 )
 _SPECIAL_CUTS: Final = {
     "cannot": (3,),
@@ -48,6 +58,10 @@ _SPECIAL_CUTS: Final = {
 }
 _CLITICS: Final = ("n't", "'ll", "'re", "'ve", "'s", "'m", "'d")
 
+_FILE_ENDINGS = (
+    "docx?|xlsx?|pptx?|pdf|txt|csv|tsv|jsonl?|xml|html?|css|js|py|toml|ya?ml|md|zip|gz|exe|dll"
+    "|jpe?g|png|gif|svg|mp[34]|wav|conf|cfg|ini|log|sh"
+)
 _A = "['\u2019]"
 _W = WORD_CHARACTER
 _END = rf"(?!{_W})"
@@ -62,42 +76,49 @@ _CONNECTOR = (
     r"(?:[-\u2010\u2011&/_\u00b7]|\*{1,8}"
     rf"|{_A}|(?<=[0-9])[.,:\u2013](?=[0-9])|(?<=[0-9])\.(?=[0-9]))"
 )
-_TOKEN: Final = re.compile(
-    rf"(?P<whole>{URL}|{EMAIL}|{EMOJI}[{EXTENDER}]*+"
-    r"|-(?:[LR][RSC]B)-"
-    r"|</?[A-Za-z][A-Za-z0-9]{0,9}\s?/?>"
-    r"|&(?:[A-Za-z]{2,8}|\#[0-9]{1,6});"
-    rf"|(?<!{_W})[@#][A-Za-z_]{_W}*+"
-    # emoticons
-    rf"|(?<![\w:;])(?:[:;=][-~^o]?['\u2019]?[)(\]\[DPpO|*\\]{{1,8}}|[:;]-?/(?!/)|:[-~]?3"
-    r"|<3+|[xX]D+|\^[_.-]?\^|>[_.]<|T_T|-_-+|[oO]_[oO]|[)(\]\[D][-~]?[:;=](?=[\s]|$))"
-    rf"(?![\w])"
-    r"|(?:US|HK|NZ|NT|Au|Can|A|C|S|R)\$"
-    rf"|(?<!{_W})(?:[A-Za-z]\+\+|[A-Za-z]\#|[A-D][+](?=[\s.,;:!?)]|$)){_END}"
-    rf"|(?<!{_W})w/(?=\s)"
-    rf"|\.NET\b"
-    # clitics that stand apart already, words that begin or end with an apostrophe
-    rf"|{_A}(?i:s|m|d|re|ve|ll){_END}"
-    rf"|['\u2018\u2019](?i:em|til|till|cause|n|round|bout){_A}?{_END}|{_A}[0-9]{{2}}s?{_END}"
-    rf"|(?<!{_W})(?:[a-z]{{2,12}}in|o|ol|an|th|lil)'(?=\s|$)"
-    rf"|\u00b0[CF]{_END}"
-    # abbreviations
-    rf"|(?<!{_W})(?:[A-Za-z]\.){{2,12}}(?:[A-Za-z](?=\.?{_END}))?(?:-{_W}++)*+{_END}"
-    rf"|(?<!{_W})(?:{_alternatives([*TITLES, *ABBREVIATIONS])})\.{_END}(?!\.)"
-    rf"|(?<!{_W})(?:{_alternatives(BEFORE_NUMBER)})\.(?=\s?[0-9])"
-    rf"|(?<!{_W})[A-Z]\.(?=\s{{1,3}}[A-Z\u2018\u201c\"(])(?!\.)"
-    r")"
-    # words and numbers
-    rf"|(?P<word>(?:(?<![^{BLANK}(\[$\u00a3\u20ac])[-+\u2212\u00b1](?=\.?[0-9])\.?"
-    rf"|(?<![\w.])\.(?=[0-9])|{_A}(?=(?i:tis|twas){_END}))?"
-    rf"(?![{EXTENDER}]){_W}++(?:{_CONNECTOR}(?![{EXTENDER}]){_W}++)*+"
-    r"(?:-(?=,|\s(?:and|or|to)\s))?)"
-    # runs and single marks
-    rf"|(?P<mark>[{CJK}](?:[{CJK}]|[{EXTENDER}])*+"
-    r"|\.{2,}|\u2026+|[!?]{2,}|-{2,}|[\u2013\u2014]+|\*{2,}|={2,}|~{2,}|_{2,}|\#{2,}|/{2,}|\+{2,}"
-    r"|`{1,2}|''|[<>=]=|<-|->|=>|[<>]{2}"
-    rf"|[^{BLANK}{EXTENDER}][{EXTENDER}]*+)"
-)
+
+
+@cache
+def _token_pattern() -> re.Pattern[str]:
+    """Compile the pattern of one token, on first use (it takes some 40 ms)."""
+    return re.compile(
+        rf"(?P<whole>{URL}|{EMAIL}|{EMOJI}[{EXTENDER}]*+"
+        r"|-(?:[LR][RSC]B)-"
+        r"|</?[A-Za-z][A-Za-z0-9]{0,9}\s?/?>"
+        r"|&(?:[A-Za-z]{2,8}|\#[0-9]{1,6});"
+        rf"|(?<!{_W})[@#][A-Za-z_]{_W}*+"
+        rf"|(?<![\w.])[\w~][\w~\-]{{0,63}}\.(?i:{_FILE_ENDINGS})(?![\w.]?\w)"
+        r"|\+/-"
+        # emoticons
+        rf"|(?<![\w:;])(?:[:;=][-~^o]?['\u2019]?[)(\]\[DPpO|*\\]{{1,8}}|[:;]-?/(?!/)|:[-~]?3"
+        r"|<3+|[xX]D+|\^[_.-]?\^|>[_.]<|T_T|-_-+|[oO]_[oO]|[)(\]\[D][-~]?[:;=](?=[\s]|$))"
+        rf"(?![\w])"
+        r"|(?:US|HK|NZ|NT|Au|Can|A|C|S|R)\$"
+        rf"|(?<!{_W})(?:[A-Za-z]\+\+|[A-Za-z]\#|[A-D][+](?=[\s.,;:!?)]|$)){_END}"
+        rf"|(?<!{_W})w/(?=\s)"
+        rf"|\.NET\b"
+        # clitics that stand apart already, words that begin or end with an apostrophe
+        rf"|{_A}(?i:s|m|d|re|ve|ll){_END}"
+        rf"|['\u2018\u2019](?:(?i:em|till?|cause|round|bout){_END}|[nN]{_A}?{_END})|{_A}[0-9]{{2}}s?{_END}"
+        rf"|(?<!{_W})(?:[a-z]{{2,12}}in|o|ol|an|th|lil)'(?=\s|$)"
+        rf"|\u00b0[CF]{_END}"
+        # abbreviations
+        rf"|(?<!{_W})(?:[A-Za-z]\.){{2,12}}(?:[A-Za-z](?=\.?{_END}))?(?:-{_W}++)*+{_END}"
+        rf"|(?<!{_W})(?:{_alternatives([*TITLES, *ABBREVIATIONS])})\.{_END}(?!\.)"
+        rf"|(?<!{_W})(?:{_alternatives(BEFORE_NUMBER)})\.(?=\s?[0-9])"
+        rf"|(?<!{_W})[A-Z]\.(?=\s{{1,3}}[A-Z\u2018\u201c\"(])(?!\.)"
+        r")"
+        # words and numbers
+        rf"|(?P<word>(?:(?<![^{BLANK}(\[$\u00a3\u20ac])[-+\u2212\u00b1](?=\.?[0-9])\.?"
+        rf"|(?<![\w.])\.(?=[0-9])|{_A}(?=(?i:tis|twas){_END}))?"
+        rf"(?![{EXTENDER}]){_W}++(?:{_CONNECTOR}(?![{EXTENDER}]){_W}++)*+"
+        r"(?:-(?=,|\s(?:and|or|to)\s))?)"
+        # runs and single marks
+        rf"|(?P<mark>[{CJK}](?:[{CJK}]|[{EXTENDER}])*+"
+        r"|\.{2,}|\u2026+|[!?]{2,}|-{2,}|[\u2013\u2014]+|\*{2,}|={2,}|~{2,}|_{2,}|\#{2,}|/{2,}|\+{2,}"
+        r"|`{1,2}|''|[<>=]=|<-|->|=>|[<>]{2}"
+        rf"|[^{BLANK}{EXTENDER}][{EXTENDER}]*+)"
+    )
 
 
 def _split_word(text: str, start: int, end: int) -> list[tuple[int, int]]:
@@ -140,10 +161,9 @@ def tokenize_english(text: str) -> list[tuple[int, int]]:
         >>> [("They can't, he's ill."[i:j]) for i, j in tokenize_english("They can't, he's ill.")]
         ['They', 'ca', "n't", ',', 'he', "'s", 'ill', '.']
     """
-    if not isinstance(text, str):
-        raise InputError(f"found {type(text).__name__}, expected a str; decode or convert it first")
+    check_text(text)
     spans: list[tuple[int, int]] = []
-    for match in _TOKEN.finditer(text):
+    for match in _token_pattern().finditer(text):
         start, end = match.span()
         if match.lastgroup == "word":
             spans.extend(_split_word(text, start, end))

@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from treenlp.errors import InputError
-from treenlp.text.characters import CJK, CJK_PUNCTUATION, Lang
+from treenlp.text.characters import CJK, CJK_PUNCTUATION, Lang, check_text
 
 _CJK: Final = re.compile(f"[{CJK}]")
 _CJK_FUNCTION: Final = re.compile("[的了是在不我你他她这那吗呢吧們们這嗎]")
@@ -59,8 +58,7 @@ def detect_language(text: str, *, default: Lang = "en") -> Lang:
         >>> detect_language("我用Python写程序"), detect_language("What does 老师 mean?")
         ('zh', 'en')
     """
-    if not isinstance(text, str):
-        raise InputError(f"found {type(text).__name__}, expected a str; decode or convert it first")
+    check_text(text)
     chinese = float(len(_CJK.findall(text)) + len(_CJK_FUNCTION.findall(text)))
     alphabetic = _alphabetic_weight(text)
     if chinese == 0.0 and alphabetic == 0.0:

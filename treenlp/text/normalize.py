@@ -16,7 +16,7 @@ from importlib.resources import files
 from typing import Final
 
 from treenlp.errors import ModelError
-from treenlp.text.characters import BLANK, Lang
+from treenlp.text.characters import BLANK, Lang, check_text
 
 _TABLE: Final = "traditional.tsv"
 _REPLACEMENT: Final = 0xFFFD
@@ -118,10 +118,14 @@ def normalize(text: str, lang: Lang) -> str:
     Returns:
         A string of the same length that every encoder can take.
 
+    Raises:
+        InputError: if `text` is not a str.
+
     Example:
         >>> normalize("Ｔｅｓｔ：兩個", "zh")
         'Test:两个'
     """
+    check_text(text)
     if lang == "en":
         return text if text.isascii() and text.isprintable() else text.translate(_common_table())
     return to_simplified(text).translate(_common_table())

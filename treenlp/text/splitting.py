@@ -11,25 +11,26 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from treenlp.text.characters import BLANK, EMAIL, LINE_BREAK, URL, is_cjk
+from treenlp.text.characters import BLANK, EMAIL, LINE_BREAK, URL, check_text, is_cjk
 from treenlp.text.english import ABBREVIATIONS, BEFORE_NUMBER, TITLES
 
 _CLOSERS = "\"'\u201d\u2019\u300d\u300f\ufe42\ufe44)\\]}\uff09\u3011\u300b\u3009\u3015\u00bb"
 _PARAGRAPH: Final = re.compile(f"[^{LINE_BREAK}]+")
 _TERMINAL: Final = re.compile(
     "(?P<marks>[.!?\u2026\u3002\uff01\uff1f\uff61]++)"
-    f"(?P<closers>[{_CLOSERS}]*+(?:[ ](?:''|[\u201d\uff09\u300d\u300f]))*+)"
+    f"(?P<closers>(?:(?!['\u2019][0-9])[{_CLOSERS}])*+(?:[ ](?:''|[\u201d\uff09\u300d\u300f]))*+)"
 )
 _ADDRESS: Final = re.compile(rf"{URL}|{EMAIL}")
 _NEXT: Final = re.compile(rf"[{BLANK}]*+[\"'\u201c\u2018(\[`\u00bf\u00a1]*+[{BLANK}]?")
 _BLANKS: Final = re.compile(f"[{BLANK}]+")
 _CAPITALIZED: Final = re.compile("[A-Z][a-z]")
+_ITEM_NUMBER: Final = re.compile(r"(?:\A|[\s，。；：、,;:!！])[0-9]{1,2}\Z")
 _LAST_WORD: Final = re.compile(r"(?:[^\W_]\.)*[^\W_]+\Z")
 _CHINESE_MARKS: Final = frozenset("\u3002\uff01\uff1f\uff61")
 _QUOTE_CLOSERS: Final = frozenset("\"'\u201d\u2019\u300d\u300f\ufe42\ufe44\u00bb")
 
 _NEVER_LAST: Final = frozenset(word.lower() for word in TITLES) | {
-    "vs", "cf", "eg", "e.g", "ie", "i.e", "viz", "ca", "approx", "esp", "incl",
+    "v", "vs", "cf", "eg", "e.g", "ie", "i.e", "viz", "ca", "approx", "esp", "incl",
 }  # fmt: skip
 _SELDOM_LAST: Final = frozenset(word.lower() for word in ABBREVIATIONS) - _NEVER_LAST
 _LOWER: Final = frozenset({"etc", "al", "dept", "est", "misc"})
@@ -37,7 +38,7 @@ _BEFORE_NUMBER: Final = frozenset(BEFORE_NUMBER)
 _STARTERS: Final = re.compile(
     r"(?:The|This|That|These|Those|He|She|It|We|They|You|I|There|Here|A|An|In|On|At|As|By|For|From"
     r"|But|And|So|Or|If|When|While|After|Before|However|Then|Now|What|Why|How|Who|Where|His|Her|My"
-    r"|Our|Your|Their|Its|Some|Many|Most|All|Both|No|Not|Yes|Even|Although|Because|Since|With)\b"
+    r"|Our|Your|Their|Its|Some|Many|Most|All|Both|No|Not|Yes|Even|Although|Because|Since|With)\b(?!\.)"
 )
 _REPORT_EN: Final = re.compile(
     r"(?:[A-Z][\w.\u2019'-]{0,20}\s){1,3}"
@@ -45,9 +46,9 @@ _REPORT_EN: Final = re.compile(
 )
 _REPORT_ZH: Final = re.compile(
     "[^，。！？；：、\\s\u201c\u201d]{0,6}?(?:说|說|道|问|問|喊|叫|答|称|稱|骂|罵|嚷)"
-    "[着著了起]?[，。！？：,:]"
+    "[着著了起]?[。！？]"
 )
-_JOINS_ZH: Final = re.compile("[，、；：,;:）)的地得]")
+_JOINS_ZH: Final = re.compile("[，、；：,;:）)的地得。！？]")
 
 _PAIRS: Final = {
     ")": "(", "\uff09": "\uff08", "]": "[", "\u3011": "\u3010", "\u300b": "\u300a",
@@ -126,6 +127,8 @@ def _ends_chinese(text: str, match: re.Match[str], end: int) -> bool:
     closers = match["closers"]
     if _JOINS_ZH.match(after) and (closers or after[0] in "，、；：,;:"):
         return False
+    if after[0] == "等" and _CHINESE_MARKS.isdisjoint(match["marks"]):
+        return False
     return not (closers and closers[-1] in _QUOTE_CLOSERS and _REPORT_ZH.match(after))
 
 
@@ -151,7 +154,11 @@ def _period_ends(text: str, first: int, at: int, following: str) -> bool:
         # `1. Introduction`, `b. Methods`
         if (word.isdecimal() and len(word) <= 3) or (len(word) == 1 and word != "I"):
             return False
-    if lower in _NEVER_LAST and (word[0].isupper() or lower not in {"rep", "gen", "col", "sec"}):
+    if (
+        lower in _NEVER_LAST
+        and word != "V"
+        and (word[0].isupper() or lower not in {"rep", "gen", "col", "sec"})
+    ):
         return False
     if word in _BEFORE_NUMBER and following[:1].isdigit():
         return False
@@ -208,7 +215,7 @@ def _ends(text: str, match: re.Match[str], first: int, end: int) -> bool:
         if marks != ".":
             return _ends_chinese(text, match, end)
         if before.isdecimal():
-            return not text[first:at].strip().isdecimal()
+            return _ITEM_NUMBER.search(text[max(first, at - 4) : at]) is None
         if after.isascii() and after.isalnum():
             return False
         return _ends_chinese(text, match, end)
@@ -252,11 +259,15 @@ def split_sentences(text: str) -> list[tuple[int, int]]:
     Returns:
         Half-open code-point offsets, in order, without overlap; they may have blanks around them.
 
+    Raises:
+        InputError: if `text` is not a str.
+
     Example:
         >>> [("他来了。“真的？”I met Dr. Li. OK"[i:j]) for i, j in
         ...  split_sentences("他来了。“真的？”I met Dr. Li. OK")]
         ['他来了。', '“真的？”', 'I met Dr. Li. ', 'OK']
     """
+    check_text(text)
     return [
         sentence
         for paragraph in _PARAGRAPH.finditer(text)
