@@ -113,12 +113,13 @@ def test_collapsed_chains_have_the_same_heads(tree: Tree, lang: str) -> None:
     assert dependencies(collapse_unary(tree), language) == dependencies(tree, language)
 
 
-@given(trees(phrase_labels=LABELS))
-def test_punctuation_heads_nothing_but_punctuation(tree: Tree) -> None:
-    heads = dependencies(tree, "zh")
-    for i, head in enumerate(heads):
-        if head >= 0 and tree.tags[head] == "PU":
-            assert tree.tags[i] == "PU"
+@given(
+    st.sampled_from(LABELS),
+    st.lists(st.sampled_from(["PU", "NN", "VP", "DEG", "IP", "XYZ"]), min_size=1, max_size=6),
+)
+def test_punctuation_is_a_head_only_among_punctuation(label: str, children: list[str]) -> None:
+    chosen = children[head_child(label, children, "zh")]
+    assert chosen != "PU" or set(children) == {"PU"}
 
 
 @pytest.mark.parametrize("side", ["left", "right"])

@@ -253,7 +253,7 @@ def _join(row: list[tuple[int, str]]) -> str:
         line.append(" " * (start - column))
         line.append(text)
         column = start + display_width(text)
-    return "".join(line).rstrip()
+    return "".join(line).rstrip(" ")
 
 
 def _draw_outline(nodes: Sequence[_Node]) -> str:
