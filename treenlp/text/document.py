@@ -187,8 +187,8 @@ class Sentence:
             atoms.extend((start + i, start + j) for i, j in inner)
         return cls(
             text=text,
-            start=spans[0][0],
-            end=spans[-1][1],
+            start=atoms[0][0],
+            end=atoms[-1][1],
             lang=lang,
             atoms=tuple(atoms),
             is_tokenized=True,

@@ -25,7 +25,7 @@ _NEXT: Final = re.compile(rf"[{BLANK}]*+[\"'\u201c\u2018(\[`\u00bf\u00a1]*+[{BLA
 _BLANKS: Final = re.compile(f"[{BLANK}]+")
 _CAPITALIZED: Final = re.compile("[A-Z][a-z]")
 _ITEM_NUMBER: Final = re.compile(r"(?:\A|[\s，。；：、,;:!！])[0-9]{1,2}\Z")
-_LAST_WORD: Final = re.compile(r"(?:[^\W_]\.)*[^\W_]+\Z")
+_LAST_WORD: Final = re.compile(r"(?<![^\W_])(?:[^\W_]\.)*[^\W_]+\Z")
 _CHINESE_MARKS: Final = frozenset("\u3002\uff01\uff1f\uff61")
 _QUOTE_CLOSERS: Final = frozenset("\"'\u201d\u2019\u300d\u300f\ufe42\ufe44\u00bb")
 
@@ -45,7 +45,7 @@ _REPORT_EN: Final = re.compile(
     r"(?:said|says|asked|asks|replied|cried|shouted|added|whispered|answered|yelled|told|wrote)\b"
 )
 _REPORT_ZH: Final = re.compile(
-    "[^，。！？；：、\\s\u201c\u201d]{0,6}?(?:说|說|道|问|問|喊|叫|答|称|稱|骂|罵|嚷)"
+    "[^，。！？；：、没不\\s\u201c\u201d]{0,6}?(?:说|說|道|问|問|喊|叫|答|称|稱|骂|罵|嚷)"
     "[着著了起]?[。！？]"
 )
 _JOINS_ZH: Final = re.compile("[，、；：,;:）)的地得。！？]")
