@@ -472,7 +472,7 @@ class MeaningTask(nn.Module):
         self.model = model
         self.layers = nn.ModuleList(copy.deepcopy(layer) for layer in list(trunk.layers)[fork:])
         for parameter in self.layers.parameters():
-            parameter.requires_grad_(requires_grad=True)
+            parameter.requires_grad_(True)
         self._trunk = (trunk,)  # in a tuple: not a submodule, it is not trained
         self.store = store
         self.trees = trees
