@@ -263,9 +263,9 @@ def split_sentences(text: str) -> list[tuple[int, int]]:
         InputError: if `text` is not a str.
 
     Example:
-        >>> [("他来了。“真的？”I met Dr. Li. OK"[i:j]) for i, j in
-        ...  split_sentences("他来了。“真的？”I met Dr. Li. OK")]
-        ['他来了。', '“真的？”', 'I met Dr. Li. ', 'OK']
+        >>> text = "他来了。“真的？”I met Dr. Li. OK"
+        >>> [text[i:j] for i, j in split_sentences(text)]
+        ['他来了。', '“真的？”', 'I met Dr. Li.', 'OK']
     """
     check_text(text)
     return [
