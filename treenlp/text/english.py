@@ -128,6 +128,8 @@ def _split_word(text: str, start: int, end: int) -> list[tuple[int, int]]:
         if cuts is not None:
             edges = [start, *(start + cut for cut in cuts), end]
             return list(pairwise(edges))
+    if text.find("'", start, end) < 0 and text.find("\u2019", start, end) < 0:
+        return [(start, end)]
     pieces: list[tuple[int, int]] = []
     while True:
         tail = text[max(start, end - 3) : end].lower().replace("\u2019", "'")
