@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -91,6 +91,18 @@ class AtomBatch:
             place=torch.from_numpy(place),
             static=torch.from_numpy(static),
             lengths=torch.from_numpy(lengths),
+        )
+
+    def to(self, device: torch.device | str) -> AtomBatch:
+        """The batch on another device."""
+        return replace(
+            self,
+            pieces=self.pieces.to(device),
+            first=self.first.to(device),
+            last=self.last.to(device),
+            place=self.place.to(device),
+            static=self.static.to(device),
+            lengths=self.lengths.to(device),
         )
 
 

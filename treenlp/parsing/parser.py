@@ -1,0 +1,293 @@
+"""The built-in frontend: sentences in, forests or best trees out, batched by length."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from treenlp.encoder import PieceTokenizer, Trunk, TrunkConfig, load_weights
+from treenlp.errors import ModelError
+from treenlp.parsing.atoms import AtomBatch
+from treenlp.parsing.chart import NEG, ChartScores, Viterbi, viterbi
+from treenlp.parsing.forest import Forest
+from treenlp.parsing.grammar import Grammar
+from treenlp.parsing.scorer import ParserConfig, SpanScorer
+from treenlp.text import Lang, Sentence
+from treenlp.trees.transforms import expand_unary
+from treenlp.trees.tree import Tree
+
+__all__ = ["JOINT", "ChartParser", "Parser", "join_stretches", "load_parser"]
+
+JOINT = "JOINT"
+"""Label of the flat top under which the stretches of an overlong sentence are joined."""
+
+_MAX_CELLS = 120_000
+"""Most chart cells, sentences times fenceposts squared, that are scored at once."""
+_MAX_SENTENCES = 64
+
+
+class Parser(Protocol):
+    """What turns sentences into trees."""
+
+    max_atoms: int
+    """Longest sentence that `forests` accepts; longer ones are cut into stretches first."""
+
+    def forests(self, sentences: Sequence[Sentence]) -> list[Forest]:
+        """All trees of each sentence, weighted."""
+
+    def parse(self, sentences: Sequence[Sentence]) -> list[Tree]:
+        """The best tree of each sentence, of any length."""
+
+
+class ChartParser:
+    """A trained `SpanScorer` with its trunk and pieces."""
+
+    max_atoms = 150
+
+    def __init__(
+        self,
+        scorer: SpanScorer,
+        trunk: Trunk,
+        tokenizer: PieceTokenizer,
+        *,
+        device: str = "cpu",
+        bf16: bool | None = None,
+    ) -> None:
+        """Wrap trained modules; they are moved to the device and set to evaluation.
+
+        Args:
+            scorer: trained.
+            trunk: the layers below its fork at least; it may be shared with other models.
+            tokenizer: of the trunk.
+            device: where to compute.
+            bf16: run the encoder layers in bfloat16; None: where the processor has it.
+        """
+        self.device = torch.device(device)
+        self.dtype = torch.bfloat16 if _wants_bf16(self.device, bf16) else torch.float32
+        self.scorer = scorer.to(self.device).eval().requires_grad_(False)
+        self.scorer.layers.to(self.dtype)
+        self.trunk = trunk.to(self.device).eval().requires_grad_(False)
+        self._below = [
+            _as(layer, self.dtype) for layer in list(trunk.layers)[: scorer.config.fork]
+        ]
+        self.tokenizer = tokenizer
+
+    def forests(self, sentences: Sequence[Sentence]) -> list[Forest]:
+        """All trees of each sentence, weighted.
+
+        Raises:
+            ModelError: if a sentence is longer than `max_atoms`.
+        """
+        found: dict[int, Forest] = {}
+        for chosen, scores, fences in self._score(sentences):
+            lang = sentences[chosen[0]].lang
+            for b, n in enumerate(chosen):
+                found[n] = Forest(
+                    sentence=sentences[n],
+                    scores=scores.item(b),
+                    grammar=self.scorer.grammars[lang],
+                    fenceposts=fences[b],
+                )
+        return [found[n] for n in range(len(sentences))]
+
+    def parse(self, sentences: Sequence[Sentence]) -> list[Tree]:
+        """The best tree of each sentence; stretches of an overlong one are joined."""
+        parts = [sentence.stretches(self.max_atoms) for sentence in sentences]
+        flat = [part for sentence in parts for part in sentence]
+        found: dict[int, Tree] = {}
+        for chosen, scores, fences in self._score(flat):
+            grammar = self.scorer.grammars[flat[chosen[0]].lang]
+            for n, best, fence in zip(chosen, viterbi(scores, grammar), fences, strict=True):
+                found[n] = to_tree(best, flat[n], grammar, fence)
+        trees = iter(found[n] for n in range(len(flat)))
+        return [join_stretches([next(trees) for _ in sentence]) for sentence in parts]
+
+    def _score(
+        self, sentences: Sequence[Sentence]
+    ) -> Iterator[tuple[list[int], ChartScores, list[tuple[int, ...]]]]:
+        """Batches of alike length: which sentences, their scores, their fenceposts in atoms."""
+        for sentence in sentences:
+            if sentence.num_atoms > self.max_atoms:
+                raise ModelError(
+                    f"a sentence has {sentence.num_atoms} units, expected at most "
+                    f"{self.max_atoms}; cut it with Sentence.stretches({self.max_atoms})"
+                )
+        for chosen in _batches(sentences):
+            yield (chosen, *self.score_batch([sentences[n] for n in chosen]))
+
+    @torch.inference_mode()
+    def score_batch(
+        self, sentences: Sequence[Sentence]
+    ) -> tuple[ChartScores, list[tuple[int, ...]]]:
+        """Chart scores of sentences of one language, boundaries pruned, and their fenceposts."""
+        scorer, lang = self.scorer, sentences[0].lang
+        batch = AtomBatch.build(
+            sentences, self.tokenizer, max_positions=self.trunk.config.max_positions
+        )
+        batch = batch.to(self.device)
+        pieces = batch.pieces
+        mask = None if bool(pieces.mask.all()) else pieces.mask
+        hidden = self.trunk.embed(pieces.ids).to(self.dtype)
+        for layer in (*self._below, *scorer.layers):
+            hidden = layer(hidden, mask)
+        gathered = F.pad(pieces.gather(hidden).float(), (0, 0, 0, 1))
+        atoms, static = scorer.atoms(self.trunk, batch, gathered)
+        fence, words = scorer.fenceposts(batch, atoms, static)
+        keep = self._keep(sentences, lang, fence, batch.lengths)
+        counts = keep.sum(1)
+        order = torch.sort((~keep).int(), dim=1, stable=True).indices[:, : int(counts.max())]
+        at = order[..., None]
+        packed = scorer.score_fenceposts(
+            lang,
+            fence.gather(1, at.expand(-1, -1, fence.shape[-1])),
+            words.gather(1, at.expand(-1, -1, words.shape[-1])),
+            counts - 1,
+        )
+        scores = scorer.chart_scores(lang, packed)
+        rows = [
+            tuple(row[:n]) for row, n in zip(order.tolist(), counts.tolist(), strict=True)
+        ]
+        return _with_given_words(scores, sentences), rows
+
+    def _keep(
+        self, sentences: Sequence[Sentence], lang: Lang, fence: Tensor, lengths: Tensor
+    ) -> Tensor:
+        """Which fenceposts (B, F) may separate words."""
+        at = torch.arange(fence.shape[1], device=fence.device)
+        keep = at <= lengths[:, None]
+        if lang == "zh":
+            ends = self.scorer.heads[lang].boundary(fence).squeeze(-1).float().sigmoid()
+            likely = ends >= self.scorer.config.boundary_floor
+            keep = keep & (likely | (at == 0) | (at == lengths[:, None]))
+        for b, sentence in enumerate(sentences):
+            if sentence.words is not None:
+                keep[b] = False
+                keep[b, [0, *(end for _, end in sentence.words)]] = True
+        return keep
+
+
+def load_parser(folder: Path, device: str = "cpu", *, trunk: Trunk | None = None) -> ChartParser:
+    """Read the parser of a model folder.
+
+    Args:
+        folder: with config.json, tokenizer.json, trunk.safetensors and parser.safetensors.
+        device: where to compute.
+        trunk: the model's trunk if it is loaded already.
+
+    Raises:
+        ModelError: if a file is missing, damaged or of another version.
+    """
+    config = read_model_config(folder)
+    if trunk is None:
+        trunk = load_trunk(folder)
+    grammars: dict[Lang, Grammar] = {
+        lang: Grammar.from_dict(values) for lang, values in config["grammars"].items()
+    }
+    scorer = SpanScorer(ParserConfig(**config["parser"]), trunk.config, grammars)
+    scorer.load_state_dict(load_weights(folder / "parser.safetensors", version=config["version"]))
+    return ChartParser(
+        scorer, trunk, PieceTokenizer.load(folder / "tokenizer.json"), device=device
+    )
+
+
+def load_trunk(folder: Path) -> Trunk:
+    """Read the shared trunk of a model folder; errors as for `load_parser`."""
+    config = read_model_config(folder)
+    trunk = Trunk(TrunkConfig(**config["trunk"]))
+    trunk.load_state_dict(load_weights(folder / "trunk.safetensors", version=config["version"]))
+    return trunk.eval().requires_grad_(False)
+
+
+def read_model_config(folder: Path) -> dict[str, Any]:
+    """Read a model folder's config.json."""
+    path = folder / "config.json"
+    try:
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ModelError(
+            f"no model at {folder}: {path.name} is missing; `treenlp models` lists what there is"
+        ) from error
+    except json.JSONDecodeError as error:
+        raise ModelError(f"{path} is not JSON ({error}); reinstall treenlp") from error
+    return config
+
+
+def join_stretches(trees: Sequence[Tree]) -> Tree:
+    """One tree of the stretches of a sentence: itself if there is one, else under `JOINT`."""
+    return trees[0] if len(trees) == 1 else Tree.build(JOINT, trees)
+
+
+def to_tree(
+    best: Viterbi, sentence: Sentence, grammar: Grammar, fenceposts: Sequence[int]
+) -> Tree:
+    """A tree over the caller's words, unary chains expanded."""
+    texts = sentence.atom_texts
+    labels: list[str] = []
+    leaves: list[str] = []
+    ends: list[int] = []
+    for start, end, label, is_word in best.nodes:
+        labels.append((grammar.word_labels if is_word else grammar.phrase_labels)[label])
+        ends.append(end)
+        if is_word:
+            leaves.append("".join(texts[fenceposts[start] : fenceposts[end]]))
+    sizes = np.ones(len(labels), dtype=np.int64)
+    open_nodes: list[int] = []
+    for n, (start, _, _, _) in enumerate(best.nodes):
+        while open_nodes and ends[open_nodes[-1]] <= start:
+            done = open_nodes.pop()
+            sizes[done] = n - done
+        open_nodes.append(n)
+    for done in open_nodes:
+        sizes[done] = len(labels) - done
+    return expand_unary(Tree.from_preorder(labels, sizes.tolist(), leaves))
+
+
+def _with_given_words(scores: ChartScores, sentences: Sequence[Sentence]) -> ChartScores:
+    """Scores in which given words are words: one unit each, since boundaries are theirs."""
+    given = torch.tensor([sentence.words is not None for sentence in sentences])
+    if scores.word.shape[2] == 1 or not bool(given.any()):
+        return scores
+    word = scores.word.clone()
+    word[given, :, 1:] = NEG
+    return replace(scores, word=word)
+
+
+def _batches(sentences: Sequence[Sentence]) -> Iterator[list[int]]:
+    """Indices of sentences of one language and about one length, bounded by chart cells."""
+    order = sorted(
+        range(len(sentences)), key=lambda n: (sentences[n].lang, sentences[n].num_atoms)
+    )
+    batch: list[int] = []
+    for n in order:
+        cells = (sentences[n].num_atoms + 1) ** 2
+        is_full = (len(batch) + 1) * cells > _MAX_CELLS or len(batch) >= _MAX_SENTENCES
+        if batch and (is_full or sentences[n].lang != sentences[batch[0]].lang):
+            yield batch
+            batch = []
+        batch.append(n)
+    if batch:
+        yield batch
+
+
+def _wants_bf16(device: torch.device, wanted: bool | None) -> bool:
+    if wanted is not None:
+        return wanted
+    if device.type != "cpu":
+        return device.type == "cuda"
+    return bool(torch.cpu._is_avx512_bf16_supported())
+
+
+def _as(layer: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Module:
+    """The layer itself, or a copy in another precision (a trunk may be shared)."""
+    if dtype == torch.float32:
+        return layer
+    return copy.deepcopy(layer).to(dtype)
