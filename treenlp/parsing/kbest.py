@@ -7,8 +7,8 @@ is vectorised (`InsideTables.maxima`), the ways of making an item enter its queu
 the order of their best score, a pair of ranks is reached by one path only, so that no set of seen
 pairs is kept, and an explicit stack replaces the recursion.
 
-Ties break by span order: the shorter first child, then a phrase before a word, then the class
-that comes first.
+Ties break by span order: the shorter first child, one sibling after it before several, a phrase
+before a word, then the class that comes first.
 """
 
 from __future__ import annotations
