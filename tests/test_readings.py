@@ -13,6 +13,7 @@ from treenlp.parsing.readings import gloss
 from treenlp.parsing.skeleton import Skeleton
 from treenlp.text import Sentence
 from treenlp.trees.brackets import parse_brackets
+from treenlp.trees.heads import dependencies
 
 LOW = "(NP (DNP (NP (QP (CD 两) (CLP (M 个))) (NP (NN 大学))) (DEG 的)) (NP (NN 老师)))"
 HIGH = "(NP (QP (CD 两) (CLP (M 个))) (DNP (NP (NN 大学)) (DEG 的)) (NP (NN 老师)))"
@@ -121,6 +122,20 @@ SAME = [
         id="flat and nested coordination",
     ),
     pytest.param(
+        "(IP (IP (NP (PN 我)) (VP (VV 来))) "
+        "(PU ，) (IP (IP (VP (VV 看))) (PU ，) (IP (VP (VV 走)))))",
+        "(IP (IP (IP (NP (PN 我)) (VP (VV 来))) "
+        "(PU ，) (IP (VP (VV 看)))) (PU ，) (IP (VP (VV 走))))",
+        "zh",
+        id="clauses in a row",
+    ),
+    pytest.param(
+        "(IP (IP (NP (PN 我)) (VP (VV 来))) (PU ，) (IP (VP (VV 看))))",
+        "(IP (NP (PN 我)) (VP (VP (VV 来)) (PU ，) (VP (VV 看))))",
+        "zh",
+        id="subject of the first clause or of the row",
+    ),
+    pytest.param(
         "(S (NP (PRP She)) (VP (MD will) (ADVP (RB soon)) (VP (VB go))))",
         "(S (NP (PRP She)) (VP (MD will) (VP (ADVP (RB soon)) (VB go))))",
         "en",
@@ -191,6 +206,17 @@ def test_trees_that_mean_the_same(one: str, other: str, lang: str) -> None:
 def test_trees_that_mean_something_else(one: str, other: str, lang: str) -> None:
     assert not skeleton(one, lang).agrees(skeleton(other, lang))
     assert not skeleton(other, lang).agrees(skeleton(one, lang))
+
+
+def test_dependencies_follow_the_head_rules() -> None:
+    for brackets in (LOW, HIGH, NESTED, "(VP (VV 看) (NP (CD 两) (NN 人)))"):
+        tree = parse_brackets(brackets)
+        heads = list(dependencies(tree, "zh"))
+        # Particles hand over to the noun before them.
+        for word, tag in enumerate(tree.tags):
+            if tag == "DEG":
+                heads[word - 1], heads[word] = heads[word], -1
+        assert list(skeleton(brackets).heads) == heads
 
 
 def test_equal_glosses_name_the_class() -> None:

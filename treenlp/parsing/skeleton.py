@@ -9,6 +9,8 @@ class of the constituents. So that nothing else makes a difference,
 - a word's class is that of the largest constituent it heads with something else in it (a row of
   brackets with one head, flat or nested, is one projection), and of words that stand alone it is
   left open;
+- Chinese clauses in a row with commas and no conjunction are a chain, each hanging on the next,
+  however they are bracketed, and what stands before the row goes with its first clause;
 - a predicate is clausal with a subject of its own and verbal without, whatever its brackets
   say, and an adjective without one is modifying, in 很 新 的 书 as a clause or as a phrase.
 """
@@ -17,17 +19,20 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal
 
 from treenlp.text import Lang
-from treenlp.trees.heads import base_label, dependencies, head_leaves
+from treenlp.trees.heads import base_label as _uncached_base_label
+from treenlp.trees.heads import head_leaves
 from treenlp.trees.tree import Tree
 
 __all__ = ["CoarseClass", "Joint", "Skeleton", "coarse_class", "is_function_tag"]
 
 Span = tuple[int, int]
 CoarseClass = Literal["nominal", "verbal", "clausal", "modifying"]
+
+base_label = lru_cache(maxsize=4096)(_uncached_base_label)
 
 _FUNCTION: dict[Lang, frozenset[str]] = {
     "zh": frozenset("PU AS SP DEC DEG DER DEV MSP ETC CC".split()),
@@ -52,17 +57,20 @@ _CLASSES: dict[Lang, dict[str, CoarseClass]] = {
 }
 _ADJECTIVES = frozenset("VA JJ JJR JJS".split())
 _CLAUSES = frozenset("IP S SINV SQ".split())
+_IN_ROWS = frozenset("IP CP VP".split())
 _SUBJECTS = frozenset("NP QP DP NX NML NN NR PN NNS NNP PRP".split())
 _TEMPORAL = "NT"
 _JOINING = frozenset("CC CONJP".split())
 _LIST_MARKS = frozenset("、﹑")
 
 
+@lru_cache(maxsize=4096)
 def coarse_class(label: str, lang: Lang) -> CoarseClass:
     """Coarse class of a phrase label or a tag; what is no other is modifying."""
     return _CLASSES[lang].get(base_label(label), "modifying")
 
 
+@lru_cache(maxsize=4096)
 def is_function_tag(tag: str, lang: Lang) -> bool:
     """Whether words of this part of speech are transparent to dependency."""
     return base_label(tag) in _FUNCTION[lang]
@@ -261,8 +269,14 @@ class _Builder:
         self.spans = tree.node_spans()
         self.leaves = tree.leaves
         self.tags = [base_label(tag) for tag in tree.tags]
-        self.heads = dependencies(tree, lang)
         self.node_heads = head_leaves(tree, lang)
+        # First and last head word of each node: two only where clauses stand in a row.
+        self.first = list(self.node_heads)
+        self.last = list(self.node_heads)
+        self.heads = [-1] * len(self.leaves)
+        self.children: list[list[int]] = [[] for _ in self.sizes]
+        for node in range(len(self.sizes) - 1, -1, -1):
+            self._hang_children(node)
         self.is_content = self._find_content()
         # Content word that stands for each word: itself, or for a function word one below it.
         self.stand_ins = self._find_stand_ins()
@@ -282,6 +296,44 @@ class _Builder:
             classes=self._classes(heads),
             joints=self._joints(),
         )
+
+    def _hang_children(self, node: int) -> None:
+        """Find on what each child of a node hangs, and the node's own head words."""
+        children = self.children[node] = self._children_of(node)
+        if not children:
+            return
+        clauses = self._row_of_clauses(children)
+        if clauses:
+            anchors = clauses
+        else:
+            anchors = [c for c in children if self.node_heads[c] == self.node_heads[node]]
+        self.first[node], self.last[node] = self.first[anchors[0]], self.last[anchors[-1]]
+        waiting = list(anchors)
+        for child in children:
+            if waiting and child == waiting[0]:
+                waiting.pop(0)
+                if waiting:
+                    self.heads[self.last[child]] = self.first[waiting[0]]
+            elif waiting:
+                self.heads[self.last[child]] = self.first[waiting[0]]
+            else:
+                self.heads[self.last[child]] = self.last[anchors[-1]]
+
+    def _row_of_clauses(self, children: list[int]) -> list[int]:
+        """The children that are clauses, if marks alone join two or more of them."""
+        if self.lang != "zh" or len(children) < 3:
+            return []
+        tops = [self.labels[child].split("::")[0] for child in children]
+        clauses = [
+            place
+            for place, (child, top) in enumerate(zip(children, tops, strict=True))
+            if top in _IN_ROWS and self.tags[self.spans[child][1] - 1] != "DEC"
+        ]
+        if len(clauses) < 2 or "CC" in tops:
+            return []
+        if any("PU" not in tops[i:j] for i, j in zip(clauses, clauses[1:], strict=False)):
+            return []
+        return [children[place] for place in clauses]
 
     def _find_content(self) -> list[bool]:
         function = _FUNCTION[self.lang]
@@ -352,12 +404,12 @@ class _Builder:
         for node, label in enumerate(self.labels):
             if self.sizes[node] == 1:
                 continue
-            word = self.stand_ins[self.node_heads[node]]
+            base = base_label(label)
+            if base in _CLAUSES:
+                with_subject.update(self._words_with_subject(node))
+            word = self.stand_ins[self.last[node]]
             if word not in has_dependents:
                 continue
-            base = base_label(label)
-            if base in _CLAUSES and self._has_subject(node, word):
-                with_subject.add(word)
             own = coarse_class(base, self.lang)
             # Preorder: the largest comes first; a modifier's own brackets do not count if
             # there is anything else.
@@ -376,7 +428,7 @@ class _Builder:
             classes.append(own)
         return tuple(classes)
 
-    def _children(self, node: int) -> list[int]:
+    def _children_of(self, node: int) -> list[int]:
         children = []
         child, end = node + 1, node + self.sizes[node]
         while child < end:
@@ -384,25 +436,23 @@ class _Builder:
             child += self.sizes[child]
         return children
 
-    def _has_subject(self, node: int, word: int) -> bool:
-        """Whether a clause has a nominal child before the one that holds its head."""
-        for child in self._children(node):
-            head = self.stand_ins[self.node_heads[child]]
-            if head == word:
-                return False
-            if (
-                base_label(self.labels[child].split("::")[0]) in _SUBJECTS
-                and self.tags[self.node_heads[child]] != _TEMPORAL
-            ):
-                return True
-        return False
+    def _words_with_subject(self, node: int) -> list[int]:
+        """Predicate of a clause with a nominal child before it, if any."""
+        for child in self.children[node]:
+            top = base_label(self.labels[child].split("::")[0])
+            if coarse_class(top, self.lang) in ("verbal", "clausal"):
+                return []
+            if top in _SUBJECTS and self.tags[self.last[child]] != _TEMPORAL:
+                head = self.heads[self.last[child]]
+                return [self.stand_ins[head]] if head >= 0 and head > self.last[child] else []
+        return []
 
     def _joints(self) -> tuple[Joint, ...]:
         found = []
         for node, size in enumerate(self.sizes):
             if size < 4:
                 continue
-            children = self._children(node)
+            children = self.children[node]
             marks = [i for i, child in enumerate(children) if self._is_joining(child)]
             if marks:
                 found.extend(self._joints_of(node, children, marks))
