@@ -1,0 +1,272 @@
+"""Sentences and their trees to sentiment and similarity: the meaning model as users meet it.
+
+The reader owns the trunk, its tokenizer and a `MeaningModel`, and hides pieces and padding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from treenlp.encoder import PieceBatch, PieceTokenizer, Trunk, load_weights
+from treenlp.errors import InputError, ModelError
+from treenlp.parsing.parser import load_trunk, read_model_config
+from treenlp.tasks.meaning import MeaningBatch, MeaningConfig, MeaningModel, leaf_piece_ranges
+from treenlp.text import Sentence
+from treenlp.trees.tree import Tree
+
+__all__ = ["MeaningReader", "TreeMeaning", "load_meaning"]
+
+_FILE = "meaning.safetensors"
+_WEIGHTS = (-1.0, -0.5, 0.0, 0.5, 1.0)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TreeMeaning:
+    """What one sentence means, read by one tree (or expected over several).
+
+    Attributes:
+        distribution: five sentiment probabilities of the sentence, very negative to very positive.
+        span_scores: sentiment in [-1, 1] of each constituent, by its half-open span of leaves.
+        sentence: (hidden_size,) sentence vector, what texts are pooled from.
+        root: (hidden_size,) root vector of the tree.
+        pooled: (trunk_size,) mean of the sentence's pieces.
+        size: number of pieces, at least 1: the weight of the sentence in a text.
+    """
+
+    distribution: tuple[float, ...]
+    span_scores: Mapping[tuple[int, int], float] = field(repr=False)
+    sentence: Tensor = field(repr=False)
+    root: Tensor = field(repr=False)
+    pooled: Tensor = field(repr=False)
+    size: int = 1
+
+
+class MeaningReader:
+    """Judges sentences, texts and pairs of texts."""
+
+    def __init__(
+        self, *, trunk: Trunk, tokenizer: PieceTokenizer, model: MeaningModel, device: str = "cpu"
+    ) -> None:
+        """Put the parts together; all of them are used as they are, in evaluation mode."""
+        self._trunk = trunk.to(device).eval()
+        self._tokenizer = tokenizer
+        self._model = model.to(device).eval()
+        self._device = device
+
+    @torch.inference_mode()
+    def judge(
+        self, sentences: Sequence[Sentence], trees: Sequence[Sequence[Tree]]
+    ) -> list[list[TreeMeaning]]:
+        """Compose every tree of every sentence; the trunk reads each sentence once.
+
+        Args:
+            sentences: of like length for speed.
+            trees: for each sentence one tree or more over its own words.
+
+        Returns:
+            One meaning for each tree.
+
+        Raises:
+            InputError: if a tree does not stand over its sentence.
+        """
+        if not sentences:
+            return []
+        texts = [sentence.model_text for sentence in sentences]
+        found = self._tokenizer.encode_batch(texts)
+        room = self._trunk.config.max_positions
+        pieces = PieceBatch.build(found, max_positions=room).to(self._device)
+        mask = None if bool(pieces.mask.all()) else pieces.mask
+        embedded = self._trunk.embed(pieces.ids)
+        hidden = self._trunk.run(embedded, mask, 0, len(self._trunk.layers))
+        top, static, kept = self._rows(pieces, hidden, embedded)
+        flat, rows, ranges = [], [], []
+        for row, (sentence, own) in enumerate(zip(sentences, trees, strict=True)):
+            for tree in own:
+                flat.append(tree)
+                rows.append(row)
+                ranges.append(leaf_piece_ranges(_leaf_offsets(tree, sentence), found[row].offsets))
+        batch = MeaningBatch.build(flat, ranges, rows=rows).to(self._device)
+        judgement = self._model.judge(top, static, kept, batch)
+        distributions = torch.softmax(judgement.sentence_logits.float(), -1).tolist()
+        nodes = judgement.node_logits.exp() @ torch.tensor(_WEIGHTS, device=self._device)
+        by_tree: list[dict[tuple[int, int], float]] = [{} for _ in flat]
+        for owner, span, score in zip(
+            judgement.encoding.owner.tolist(),
+            judgement.encoding.spans.tolist(),
+            nodes.tolist(),
+            strict=True,
+        ):
+            by_tree[owner][(span[0], span[1])] = score
+        meanings: list[list[TreeMeaning]] = [[] for _ in sentences]
+        for place, row in enumerate(rows):
+            meanings[row].append(
+                TreeMeaning(
+                    distribution=tuple(distributions[place]),
+                    span_scores=by_tree[place],
+                    sentence=judgement.sentences[place],
+                    root=judgement.encoding.root[place],
+                    pooled=judgement.pooled[row],
+                    size=max(1, len(found[row].ids)),
+                )
+            )
+        return meanings
+
+    @torch.inference_mode()
+    def judge_texts(self, texts: Sequence[Sequence[TreeMeaning]]) -> list[tuple[float, ...]]:
+        """Judge texts of one or more sentences.
+
+        Args:
+            texts: the meanings of each text's sentences, in order; none is empty.
+
+        Returns:
+            Five sentiment probabilities for each text.
+        """
+        if not texts:
+            return []
+        vectors = torch.stack([meaning.sentence for text in texts for meaning in text])
+        counts = torch.tensor([len(text) for text in texts])
+        owner = torch.repeat_interleave(torch.arange(len(texts)), counts).to(vectors.device)
+        logits = self._model.text_logits(vectors, owner, len(texts))
+        return [tuple(row) for row in torch.softmax(logits.float(), -1).tolist()]
+
+    @torch.inference_mode()
+    def similarity(
+        self, pairs: Sequence[tuple[Sequence[TreeMeaning], Sequence[TreeMeaning]]]
+    ) -> list[float]:
+        """Compare pairs of texts; a text of several sentences counts as their weighted mean.
+
+        Returns:
+            Similarity of each pair in [0, 1].
+        """
+        if not pairs:
+            return []
+        sides = [_mean(side) for pair in pairs for side in pair]
+        pooled = torch.stack([pooled for pooled, _ in sides])
+        root = torch.stack([root for _, root in sides])
+        first = torch.arange(0, len(sides), 2, device=pooled.device)
+        logits = self._model.similarity_logits(pooled, root, first, first + 1)
+        scores: list[float] = torch.sigmoid(logits.float()).tolist()
+        return scores
+
+    @torch.inference_mode()
+    def expect(self, meanings: Sequence[TreeMeaning], weights: Sequence[float]) -> TreeMeaning:
+        """Take the expectation of one sentence's meaning over its readings.
+
+        Args:
+            meanings: of the readings, the best first.
+            weights: their probabilities; they are renormalised.
+
+        Returns:
+            Expected vectors and sentiment; the scores of spans are those of the best reading.
+        """
+        if len(meanings) != len(weights) or not meanings:
+            raise InputError(
+                f"found {len(meanings)} readings and {len(weights)} weights, expected as many of "
+                "each and at least one"
+            )
+        if len(meanings) == 1:
+            return meanings[0]
+        total = sum(weights)
+        shares = [w / total for w in weights] if total > 0 else [1.0 / len(weights)] * len(weights)
+        share = torch.tensor(shares, device=meanings[0].root.device).unsqueeze(-1)
+        columns = zip(*(meaning.distribution for meaning in meanings), strict=True)
+        return TreeMeaning(
+            distribution=tuple(
+                sum(s * p for s, p in zip(shares, column, strict=True)) for column in columns
+            ),
+            span_scores=meanings[0].span_scores,
+            sentence=(torch.stack([m.sentence for m in meanings]) * share).sum(0),
+            root=(torch.stack([m.root for m in meanings]) * share).sum(0),
+            pooled=meanings[0].pooled,
+            size=meanings[0].size,
+        )
+
+    def _rows(
+        self, pieces: PieceBatch, hidden: Tensor, embedded: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Lay windows out as one row for each text, special pieces left out.
+
+        Returns:
+            (B, P, H) last layer, (B, P, H) embeddings and (B, P) mask.
+        """
+        counts = pieces.starts[1:] - pieces.starts[:-1]  # (B,)
+        width = max(1, int(counts.max()))
+        kept = torch.arange(width, device=counts.device) < counts[:, None]
+        top = hidden.new_zeros(len(counts), width, hidden.shape[-1])
+        static = torch.zeros_like(top)
+        top[kept] = pieces.gather(hidden)
+        static[kept] = pieces.gather(embedded)
+        return top, static, kept
+
+
+def load_meaning(folder: Path, device: str = "cpu", *, trunk: Trunk | None = None) -> MeaningReader:
+    """Read the meaning model of a model folder.
+
+    Args:
+        folder: with config.json, tokenizer.json, trunk.safetensors and meaning.safetensors.
+        device: where to compute.
+        trunk: the model's trunk if it is loaded already.
+
+    Raises:
+        ModelError: if a file is missing, damaged or of another version.
+    """
+    config = read_model_config(folder)
+    if "meaning" not in config:
+        raise ModelError(
+            f"{folder / 'config.json'} describes no meaning model (it has: "
+            f"{', '.join(sorted(config))}); use a model that has one, or parse only"
+        )
+    values = dict(config["meaning"])
+    values["scales"] = tuple(values["scales"])
+    model = MeaningModel(MeaningConfig(**values))
+    model.load_state_dict(load_weights(folder / _FILE, version=config["version"]))
+    return MeaningReader(
+        trunk=load_trunk(folder) if trunk is None else trunk,
+        tokenizer=PieceTokenizer.load(folder / "tokenizer.json"),
+        model=model.requires_grad_(False),
+        device=device,
+    )
+
+
+def _leaf_offsets(tree: Tree, sentence: Sentence) -> list[tuple[int, int]]:
+    """Offsets of a tree's leaves in the sentence's model text.
+
+    A leaf is one atom as it stands in the text, or several without what lies between them.
+    """
+    text, atoms, shift = sentence.text, sentence.atoms, sentence.start
+    offsets: list[tuple[int, int]] = []
+    first = 0
+    for leaf in tree.leaves:
+        for last in range(first, len(atoms)):
+            found = text[atoms[first][0] : atoms[last][1]]
+            joined = "".join(text[start:end] for start, end in atoms[first : last + 1])
+            if leaf in (found, joined, "".join(found.split())):
+                break
+            if len(joined) > len(leaf):
+                last = len(atoms)
+                break
+        else:
+            last = len(atoms)
+        if last == len(atoms):
+            raise InputError(
+                f"found the leaf {leaf!r} where atom {first} of {len(atoms)} begins, expected "
+                "words of whole atoms; give trees of this very sentence"
+            )
+        offsets.append((atoms[first][0] - shift, atoms[last][1] - shift))
+        first = last + 1
+    return offsets
+
+
+def _mean(meanings: Sequence[TreeMeaning]) -> tuple[Tensor, Tensor]:
+    """Mean pooled and root vectors of a text, each sentence weighted by its pieces."""
+    if len(meanings) == 1:
+        return meanings[0].pooled, meanings[0].root
+    weights = torch.tensor([float(m.size) for m in meanings], device=meanings[0].root.device)
+    weights = (weights / weights.sum()).unsqueeze(-1)
+    pooled = (torch.stack([m.pooled for m in meanings]) * weights).sum(0)
+    return pooled, (torch.stack([m.root for m in meanings]) * weights).sum(0)
