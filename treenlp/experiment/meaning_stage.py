@@ -24,7 +24,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from treenlp.composition import TreeShape
-from treenlp.data.paths import read_lines
 from treenlp.encoder import PieceTokenizer, Trunk, run_layers
 from treenlp.encoder.pieces import BEGIN, END, PAD
 from treenlp.errors import ConfigError, DataError
@@ -111,8 +110,10 @@ def parse_cached(
     _check_key(path.with_name(path.name + ".json"), {"sentences": digest.hexdigest()})
     trees: list[Tree] = []
     if path.is_file():
-        trees = [parse_brackets(line) for line in read_lines(path) if line]
-        trees = trees[: len(sentences)]
+        *lines, rest = path.read_text(encoding="utf-8").split("\n")
+        if rest:  # the last line was being written when the run was killed
+            path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
+        trees = [parse_brackets(line) for line in lines[: len(sentences)]]
     while len(trees) < len(sentences):
         part = sentences[len(trees) : len(trees) + chunk]
         order = sorted(range(len(part)), key=lambda n: (part[n].lang, part[n].num_atoms))
