@@ -118,35 +118,39 @@ def fit(
     started = saved = time.monotonic()
     total, count = 0.0, 0
     model.train()
-    while step < config.steps:
-        torch.manual_seed(config.seed * 1_000_003 + step)
-        for group in optimizer.param_groups:
-            group["lr"] = group["peak"] * schedule(step)
-        with torch.autocast("cpu", torch.bfloat16, enabled=config.bf16):
-            loss = task.loss(task.batch(step))
-        if not torch.isfinite(loss):
-            raise TrainingDivergedError(
-                f"the loss is {loss.item()} at step {step}; lower lr, the last good checkpoint is "
-                f"in {folder}"
-            )
-        loss.backward()
-        nn.utils.clip_grad_norm_([p for _, p in named], config.clip)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        step += 1
-        total, count = total + loss.item(), count + 1
-        now = time.monotonic()
-        if report is not None and (step % every == 0 or step == config.steps):
-            report(
-                Progress(step=step, steps=config.steps, loss=total / count, seconds=now - started)
-            )
-            total, count = 0.0, 0
-        if now - saved > config.checkpoint_minutes * 60 or step == config.steps:
-            _save(folder, named, optimizer, step, config)
-            saved = now
-        if now - started > stop_after_minutes * 60:
-            _save(folder, named, optimizer, step, config)
-            break
+    try:
+        while step < config.steps:
+            torch.manual_seed(config.seed * 1_000_003 + step)
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak"] * schedule(step)
+            with torch.autocast("cpu", torch.bfloat16, enabled=config.bf16):
+                loss = task.loss(task.batch(step))
+            if not torch.isfinite(loss):
+                raise TrainingDivergedError(
+                    f"the loss is {loss.item()} at step {step}; lower lr, the last good "
+                    f"checkpoint is in {folder}"
+                )
+            loss.backward()
+            nn.utils.clip_grad_norm_([p for _, p in named], config.clip)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            step += 1
+            total, count = total + loss.item(), count + 1
+            now = time.monotonic()
+            if report is not None and (step % every == 0 or step == config.steps):
+                mean = total / count
+                report(Progress(step=step, steps=config.steps, loss=mean, seconds=now - started))
+                total, count = 0.0, 0
+            if now - saved > config.checkpoint_minutes * 60 or step == config.steps:
+                _save(folder, named, optimizer, step, config)
+                saved = now
+            if now - started > stop_after_minutes * 60:
+                _save(folder, named, optimizer, step, config)
+                break
+    except KeyboardInterrupt:
+        # Between two steps or inside one: parameters change in one call, so they are whole.
+        _save(folder, named, optimizer, step, config)
+        raise
     model.eval()
     return step >= config.steps
 

@@ -1,0 +1,180 @@
+"""What the parser learns from: readers of corpora turned into training targets.
+
+Chinese: automatic trees, with unknown regions where their teacher is not believed and with gold
+dependencies as barriers where there are any; gold dependencies alone as partial brackets; generated
+phrases of known structure. English: gold and automatic trees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from treenlp.data.dependencies import GoldSentence, read_ud_zh
+from treenlp.data.masking import distrusted_spans
+from treenlp.data.treebanks import (
+    SpelledTree,
+    read_mctb_en,
+    read_silver_en,
+    read_silver_zh,
+    read_wsj_sample,
+    spell_english,
+    spell_tokens,
+)
+from treenlp.errors import TreeFormatError
+from treenlp.experiment.parser_stage import Source, tree_target
+from treenlp.lexicon import GeneratedItem
+from treenlp.parsing.grammar import Grammar
+from treenlp.parsing.targets import ChartTarget
+from treenlp.text import Lang, Sentence
+from treenlp.trees.transforms import collapse_unary
+from treenlp.trees.tree import Tree
+
+__all__ = ["ParserData", "bare_text", "generated_targets", "partial_target"]
+
+MAX_ATOMS = 64
+MAX_WORD_UNITS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParserData:
+    """Trees and dependencies of one training run, everything measured left out.
+
+    Attributes:
+        chinese: automatic trees.
+        english: gold and automatic trees.
+        gold: Chinese sentences with gold dependencies.
+        generated: phrases with known structure; each entry holds the trees of one text.
+    """
+
+    chinese: tuple[Tree, ...]
+    english: tuple[Tree, ...]
+    gold: tuple[GoldSentence, ...]
+    generated: tuple[GeneratedItem, ...]
+
+    @classmethod
+    def read(
+        cls,
+        generated: Iterable[GeneratedItem],
+        *,
+        measured: Callable[[str], bool],
+        free: bool = False,
+        on_skip: Callable[[TreeFormatError], None] | None = None,
+    ) -> ParserData:
+        """Read the reference data.
+
+        Args:
+            generated: items of the generator.
+            measured: whether a sentence is measured on: such sentences are left out.
+            free: leave out what is for research or non-commercial use only (the WSJ sample).
+            on_skip: gets every malformed tree that is left out.
+        """
+
+        def chinese() -> Iterator[Tree]:
+            for tree in read_silver_zh(on_skip=on_skip):
+                if not measured("".join(tree.leaves)):
+                    yield tree
+
+        def english() -> Iterator[Tree]:
+            yield from read_silver_en(on_skip=on_skip)
+            yield from read_mctb_en("train", on_skip=on_skip)
+            if not free:
+                yield from read_wsj_sample()
+
+        return cls(
+            chinese=tuple(chinese()),
+            english=tuple(tree for tree in english() if not measured(" ".join(tree.leaves))),
+            gold=tuple(s for s in read_ud_zh(use="train") if not measured(s.text)),
+            generated=tuple(generated),
+        )
+
+    def grammars(self) -> dict[Lang, Grammar]:
+        """Labels of both languages; rare ones are left out."""
+        chinese = [collapse_unary(tree) for tree in self.chinese]
+        return {
+            "zh": Grammar.from_trees(
+                chinese, lang="zh", max_word_units=MAX_WORD_UNITS, min_count=5
+            ),
+            "en": Grammar.from_trees(
+                map(collapse_unary, self.english), lang="en", max_word_units=1, min_count=3
+            ),
+        }
+
+    def sources(self, grammars: dict[Lang, Grammar]) -> list[Source]:
+        """Training targets by source, with their shares of what is learned from."""
+        zh, en = grammars["zh"], grammars["en"]
+        gold = {bare_text(sentence.text): sentence for sentence in self.gold}
+        automatic: list[ChartTarget] = []
+        checked: list[ChartTarget] = []
+        for tree in self.chinese:
+            spelled = spell_tokens(tree)
+            sentence = gold.get(bare_text(spelled.text))
+            barriers = () if sentence is None else _barriers(sentence, spelled)
+            target = tree_target(
+                spelled,
+                zh,
+                "zh",
+                unknown=distrusted_spans(tree),
+                barriers=barriers,
+                max_atoms=MAX_ATOMS,
+            )
+            if target is not None:
+                (automatic if sentence is None else checked).append(target)
+        partial = [t for t in (partial_target(s) for s in self.gold) if t is not None]
+        english = [
+            target
+            for tree in self.english
+            if (target := tree_target(spell_english(tree), en, "en", max_atoms=MAX_ATOMS))
+        ]
+        generated = generated_targets(self.generated, zh)
+        found = [
+            Source(name="automatic zh", lang="zh", targets=automatic, share=0.27),
+            Source(name="checked zh", lang="zh", targets=checked, share=0.09),
+            Source(name="dependencies zh", lang="zh", targets=partial, share=0.10),
+            Source(name="generated zh", lang="zh", targets=generated, share=0.22),
+            Source(name="trees en", lang="en", targets=english, share=0.32),
+        ]
+        return [source for source in found if source.targets]
+
+
+def bare_text(text: str) -> str:
+    """A text without white space, to compare spellings by."""
+    return "".join(text.split())
+
+
+def _barriers(sentence: GoldSentence, spelled: SpelledTree) -> tuple[tuple[int, int], ...]:
+    """Subtrees of a gold sentence as spans of the spelled tree's text."""
+    return sentence.subtrees if sentence.text == spelled.text else ()
+
+
+def partial_target(sentence: GoldSentence) -> ChartTarget | None:
+    """Gold dependencies as partial brackets: everything is open but may cross no subtree."""
+    found = Sentence.from_text(sentence.text, lang="zh")
+    if found is None or not 1 < found.num_atoms <= MAX_ATOMS:
+        return None
+    starts = {start: n for n, (start, _) in enumerate(found.atoms)}
+    ends = {end: n + 1 for n, (_, end) in enumerate(found.atoms)}
+    walls = [
+        (starts[s], ends[e])
+        for s, e in sentence.subtrees
+        if s in starts and e in ends and ends[e] - starts[s] > 1
+    ]
+    if not walls:
+        return None
+    return ChartTarget(sentence=found, free=((0, found.num_atoms),), barriers=tuple(walls))
+
+
+def generated_targets(
+    items: Iterable[GeneratedItem], grammar: Grammar
+) -> list[ChartTarget | tuple[ChartTarget, ...]]:
+    """Targets of generated items: one tree, or several that are equally right."""
+    found: list[ChartTarget | tuple[ChartTarget, ...]] = []
+    for item in items:
+        targets = [
+            tree_target(spell_tokens(tree), grammar, "zh", max_atoms=MAX_ATOMS)
+            for tree in (item.tree, *item.alternatives)
+        ]
+        kept = tuple(target for target in targets if target is not None)
+        if len(kept) == len(targets):
+            found.append(kept if len(kept) > 1 else kept[0])
+    return found
