@@ -336,14 +336,21 @@ class Analysis:
             "sentences": [sentence.to_dict() for sentence in self.sentences],
         }
 
-    def to_json(self) -> str:
+    def to_json(self, *, keys: Sequence[str] | None = None) -> str:
         r"""Return the object as one line of JSON that UTF-8 can carry.
+
+        Args:
+            keys: which of the outermost keys to keep, beside the schema and the model; None
+                keeps all.
 
         Example:
             >>> Analysis(text="\ud800", lang="en", model="m", error="no").to_json()
             '{"schema": 1, "model": "m", "text": "\\ud800", "error": "no"}'
         """
-        line = json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
+        value = self.to_dict()
+        if keys is not None:
+            value = {key: value[key] for key in value if key in ("schema", "model", *keys)}
+        line = json.dumps(value, ensure_ascii=False, allow_nan=False)
         return _ESCAPED.sub(lambda match: f"\\u{ord(match.group()):04x}", line)
 
     def with_reading(self, rank: int, *, sentence: int = 0) -> Analysis:

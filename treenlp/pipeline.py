@@ -25,6 +25,7 @@ from treenlp.analysis import (
     SpanView,
     TokenView,
 )
+from treenlp.catalogue import model_directory
 from treenlp.disambiguation import Sites, find_sites
 from treenlp.errors import ConfigError, InputError, ModelError, TreenlpError
 from treenlp.parsing.parser import JOINT, join_stretches, load_parser, load_trunk
@@ -45,7 +46,6 @@ __all__ = [
     "Pipeline",
     "TreeOption",
     "load",
-    "model_directory",
 ]
 
 _WINDOW_BATCHES = 8
@@ -212,26 +212,6 @@ def _decode(line: str | bytes) -> _Line:
         )
 
 
-def model_directory(model: str) -> Path:
-    """Find a model by its name, or by the path of its directory.
-
-    Args:
-        model: name of a shipped model, or path of a directory with a config.json.
-
-    Raises:
-        ModelError: if there is none.
-    """
-    shipped = Path(__file__).parent / "models"
-    for directory in (shipped / model, Path(model)):
-        if (directory / "config.json").is_file():
-            return directory
-    names = sorted(path.parent.name for path in shipped.glob("*/config.json"))
-    raise ModelError(
-        f"found no model {model!r}, expected one of: {', '.join(names) or 'none is installed'}; "
-        "name one of them or give the path of a directory that holds config.json"
-    )
-
-
 def load(
     model: str = "zh-en-1", *, device: str = "cpu", lexicon: str | Path | None = None
 ) -> Pipeline:
@@ -332,6 +312,7 @@ class Pipeline:
         lines: Iterable[str | bytes],
         *,
         batch_size: int = 32,
+        with_probs: bool = False,
         **options: Unpack[Options],
     ) -> Iterator[Outcome[tuple[tuple[TreeOption, ...], ...]]]:
         """Parse a stream of texts, without composing anything.
@@ -339,17 +320,19 @@ class Pipeline:
         Args:
             lines: texts, as `pipe` takes them.
             batch_size: the most sentences that go through the model together, at least 1.
-            **options: as `Options` lists them, but k is 1 unless said otherwise; then only the
-                best tree is searched, and its probability is given as 1.
+            with_probs: whether trees come with their probabilities; otherwise only the best
+                tree of each sentence is searched, and its probability is given as 1.
+            **options: as `Options` lists them.
 
         Yields:
             For each text its sentences, each with its best trees, best first.
         """
-        options.setdefault("k", 1)
         asked = _Request(**options)
         for window in self._windows(lines, asked, batch_size):
             units = [unit for line in window for unit in _stretches(line)]
-            self._run(units, batch_size, lambda batch: self._trees(batch, asked))
+            self._run(
+                units, batch_size, lambda batch: self._trees(batch, asked if with_probs else None)
+            )
             for line in window:
                 if line.error is not None:
                     yield Outcome(text=line.text, value=None, error=line.error)
@@ -458,10 +441,10 @@ class Pipeline:
             for unit, result in zip(batch, results, strict=True):
                 unit.result = result
 
-    def _trees(self, batch: Sequence[_Unit], request: _Request) -> Sequence[object]:
+    def _trees(self, batch: Sequence[_Unit], request: _Request | None) -> Sequence[object]:
         """Parse a batch: the best trees of each sentence."""
         sentences = [unit.sentence for unit in batch]
-        if request.k == 1:
+        if request is None:
             return [(TreeOption(tree=tree, prob=1.0),) for tree in self._frontend.parse(sentences)]
         found = []
         for forest in self._frontend.forests(sentences):
