@@ -1,0 +1,6 @@
+"""What goes with what: entries, lookup, and generation of trees with known structure."""
+
+from treenlp.lexicon.entries import Lexicon, load_lexicon, load_natural_cases
+from treenlp.lexicon.generate import GeneratedItem, generate
+
+__all__ = ["GeneratedItem", "Lexicon", "generate", "load_lexicon", "load_natural_cases"]
