@@ -27,9 +27,9 @@ __all__ = [
     "BracketCounts",
     "CrossingCounts",
     "WordCounts",
-    "attachment",
     "bracket_counts",
     "crossings",
+    "is_attached",
     "leaf_offsets",
     "phrase_offsets",
     "trim_offsets",
@@ -232,12 +232,13 @@ def leaf_offsets(leaves: Sequence[str], text: str) -> tuple[Offsets, ...]:
     return tuple(offsets)
 
 
-def phrase_offsets(tree: Tree, text: str) -> tuple[Offsets, ...]:
+def phrase_offsets(tree: Tree, text: str, *, words: bool = False) -> tuple[Offsets, ...]:
     """Return the offsets in a text of all phrases of a tree, unary chains included.
 
     Args:
         tree: its leaves spell the text.
         text: the sentence.
+        words: whether the words count, too.
 
     Returns:
         Half-open code-point offsets, in preorder.
@@ -245,9 +246,10 @@ def phrase_offsets(tree: Tree, text: str) -> tuple[Offsets, ...]:
     Raises:
         InputError: if the leaves do not spell the text.
     """
-    words = leaf_offsets(tree.leaves, text)
+    offsets = leaf_offsets(tree.leaves, text)
     return tuple(
-        (words[phrase.start][0], words[phrase.end - 1][1]) for phrase in tree.constituents()
+        (offsets[part.start][0], offsets[part.end - 1][1])
+        for part in tree.constituents(preterminals=words)
     )
 
 
@@ -333,12 +335,13 @@ def _num_characters(text: str, start: int, end: int) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class AttachmentCase:
-    """One natural `Num CL … N1 … 的 N2` and where the gold dependencies attach `Num CL`.
+    """One natural `Num CL … N1 的 N2` and the noun that the gold dependencies let it count.
 
     Attributes:
         text: the sentence.
-        start: offset at which the numeral (or determiner) begins.
+        start: offset at which the numeral or determiner begins.
         classifier_end: offset at which the classifier ends.
+        counted_end: offset at which the noun that `Num CL` counts ends.
         de_start: offset of 的.
         noun_end: offset at which N2 ends.
         is_high: whether `Num CL` counts N2, rather than something before 的.
@@ -348,31 +351,38 @@ class AttachmentCase:
     text: str
     start: int
     classifier_end: int
+    counted_end: int
     de_start: int
     noun_end: int
     is_high: bool
     part: str
 
 
-def attachment(case: AttachmentCase, phrases: Iterable[Offsets]) -> bool:
-    """Return whether a tree attaches `Num CL` high, to the noun after 的.
+def is_attached(case: AttachmentCase, phrases: Iterable[Offsets]) -> bool:
+    """Return whether a tree attaches `Num CL` to the noun that the gold dependencies say.
 
-    It attaches low if a phrase begins with the numeral and ends after the classifier, at 的
-    at the latest: `[两所大学]的老师`. Otherwise it attaches high.
+    Chinese noun phrases end in their head. So the smallest phrase or word that holds the
+    numeral, the classifier and something after them has to end where the counted noun ends:
+    `[两所大学]的老师`, `[两位大学的老师]`. Where that phrase begins makes no difference
+    (`[这两所大学]的老师`).
 
     Args:
         case: where to look.
-        phrases: offsets of the tree's phrases, as `phrase_offsets` gives them.
+        phrases: offsets of the tree's phrases and words, as `phrase_offsets(tree, text,
+            words=True)` gives them.
 
     Example:
-        >>> case = AttachmentCase(text="两所大学的老师", start=0, classifier_end=2, de_start=4,
-        ...                       noun_end=7, is_high=False, part="example")
-        >>> attachment(case, [(0, 7), (0, 5), (0, 4)])
-        False
+        >>> case = AttachmentCase(text="两所大学的老师", start=0, classifier_end=2, counted_end=4,
+        ...                       de_start=4, noun_end=7, is_high=False, part="example")
+        >>> is_attached(case, [(0, 7), (0, 5), (0, 4)])
+        True
     """
-    return not any(
-        start == case.start and case.classifier_end < end <= case.de_start for start, end in phrases
-    )
+    holding = [
+        (end - start, end)
+        for start, end in phrases
+        if start <= case.start and end > case.classifier_end
+    ]
+    return bool(holding) and min(holding)[1] == case.counted_end
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -402,7 +412,7 @@ class AttachmentCounts:
     @classmethod
     def of(cls, case: AttachmentCase, phrases: Iterable[Offsets]) -> AttachmentCounts:
         """Count one case."""
-        is_correct = attachment(case, phrases) == case.is_high
+        is_correct = is_attached(case, phrases)
         return cls(
             low=int(not case.is_high),
             high=int(case.is_high),
