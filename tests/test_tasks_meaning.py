@@ -7,12 +7,11 @@ import pytest
 import torch
 
 from treenlp.composition import TreeShape
-from treenlp.errors import ConfigError, InputError, ShapeError
+from treenlp.errors import ConfigError, ShapeError
 from treenlp.tasks.meaning import (
     MeaningBatch,
     MeaningConfig,
     MeaningModel,
-    align_leaves,
     leaf_piece_ranges,
 )
 from treenlp.tasks.sentiment import class_loss
@@ -211,12 +210,6 @@ def test_piece_ranges_hold_every_overlapping_piece() -> None:
     ):
         wanted = [n for n, (a, b) in enumerate(spans) if a < end and start < b]
         assert wanted == list(range(first, last))
-
-
-def test_words_are_found_in_their_text() -> None:
-    assert align_leaves(["你", "好"], " 你\u3000好") == [(1, 2), (3, 4)]
-    with pytest.raises(InputError, match="expected the word 'cat'"):
-        align_leaves(["the", "cat"], "the dog")
 
 
 def test_bad_batches_are_refused() -> None:

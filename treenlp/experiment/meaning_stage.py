@@ -150,7 +150,7 @@ class PieceStore:
         offsets: (N, 2) int32 code-point offsets of the pieces in their sentence's text; those
             of begin and end pieces are empty.
         hidden: (N, H) float16 output of the layers below the fork.
-        pooled: (S, H) float32 mean of the last layer of the untouched trunk.
+        pooled: (S, H) float32 mean of the untouched trunk's last layer, without begin and end.
     """
 
     ids: NDArray[np.int32]
@@ -298,7 +298,8 @@ def _run_trunk(
             mask = table != PAD
             low = trunk.run(trunk.embed(table), mask, 0, fork)
             top = trunk.run(low, mask, fork, len(trunk.layers)).float()
-            share = mask.unsqueeze(-1) / mask.sum(1)[:, None, None]
+            inner = _inner(table).float()
+            share = (inner / inner.sum(1, keepdim=True).clamp_min(1.0)).unsqueeze(-1)
             pooled[chosen] = (top * share).sum(1).numpy()
             values = low.float().numpy().astype(np.float16)
             for at, n in enumerate(chosen):
@@ -307,6 +308,11 @@ def _run_trunk(
             if report is not None:
                 report(done, len(hidden))
     return pooled
+
+
+def _inner(ids: Tensor) -> Tensor:
+    """Tell the pieces of the text from begin, end and padding."""
+    return (ids != PAD) & (ids != BEGIN) & (ids != END)
 
 
 def _by_size(order: Iterable[int], sizes: Sequence[int], limit: int) -> Iterator[list[int]]:
@@ -429,7 +435,8 @@ class MeaningStep:
         kind: class of its examples.
         scale: of pairs.
         ids: (R, P) int64.
-        mask: (R, P) bool.
+        mask: (R, P) bool, True at pieces.
+        inner: (R, P) bool, True at pieces other than begin and end: what is pooled.
         hidden: (R, P, H) output of the frozen layers.
         anchor: (R, H) means of the untouched trunk's last layer.
         batch: trees over the rows.
@@ -442,6 +449,7 @@ class MeaningStep:
     scale: str
     ids: Tensor
     mask: Tensor
+    inner: Tensor
     hidden: Tensor
     anchor: Tensor
     batch: MeaningBatch
@@ -543,6 +551,7 @@ class MeaningTask(nn.Module):
             scale=scale,
             ids=ids,
             mask=mask,
+            inner=_inner(ids),
             hidden=hidden,
             anchor=torch.from_numpy(self.store.pooled[sentences]),
             batch=batch,
@@ -565,8 +574,8 @@ class MeaningTask(nn.Module):
             raise TypeError(f"found {type(batch).__name__}, expected MeaningStep")
         model, weights = self.model, self.weights
         top, static = self.pieces(batch)
-        encoding = model.encode(top, static, batch.mask, batch.batch)
-        pooled = model.pool(top, batch.mask)
+        encoding = model.encode(top, static, batch.inner, batch.batch)
+        pooled = model.pool(top, batch.inner)
         if batch.kind is PairExample:
             return self._pair_loss(batch, pooled, encoding.root)
         sentences = model.sentence_vectors(encoding.root, pooled[batch.batch.row])
@@ -602,7 +611,7 @@ class MeaningTask(nn.Module):
     def judge(self, step: MeaningStep) -> Judgement:
         """Judge a batch as users see it; the task must be in evaluation mode."""
         top, static = self.pieces(step)
-        return self.model.judge(top.float(), static, step.mask, step.batch)
+        return self.model.judge(top.float(), static, step.inner, step.batch)
 
 
 def _plan(

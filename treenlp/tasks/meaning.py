@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from treenlp.composition import Encoding, TreeBatch, TreeShape, make_composition
-from treenlp.errors import ConfigError, InputError, ShapeError
+from treenlp.errors import ConfigError, ShapeError
 from treenlp.tasks.sentiment import SentimentHead, TextPooling
 from treenlp.tasks.similarity import SimilarityHead
 from treenlp.trees.tree import Tree
@@ -28,7 +28,6 @@ __all__ = [
     "MeaningBatch",
     "MeaningConfig",
     "MeaningModel",
-    "align_leaves",
     "leaf_piece_ranges",
 ]
 
@@ -422,36 +421,3 @@ def leaf_piece_ranges(leaves: ArrayLike, pieces: ArrayLike) -> NDArray[np.int64]
     first = np.searchsorted(table[:, 1], spans[:, 0], side="right")
     last = np.searchsorted(table[:, 0], spans[:, 1], side="left")
     return np.stack([first, np.maximum(first, last)], axis=1)
-
-
-def align_leaves(leaves: Sequence[str], text: str, start: int = 0) -> list[tuple[int, int]]:
-    """Find the offsets of words that stand in a text in order.
-
-    Args:
-        leaves: words exactly as they stand in the text; white space may lie between them.
-        text: the text.
-        start: offset from which to look.
-
-    Returns:
-        Half-open code-point offsets of each word.
-
-    Raises:
-        InputError: if a word does not follow where the one before it ended.
-
-    Example:
-        >>> align_leaves(["do", "n't"], "I don't", 1)
-        [(2, 4), (4, 7)]
-    """
-    offsets: list[tuple[int, int]] = []
-    place = start
-    for leaf in leaves:
-        while not text.startswith(leaf, place) and place < len(text) and text[place].isspace():
-            place += 1
-        if not leaf or not text.startswith(leaf, place):
-            raise InputError(
-                f"found {text[place : place + 10]!r} at offset {place}, expected the word {leaf!r}"
-                "; give the words of this very text, in order"
-            )
-        offsets.append((place, place + len(leaf)))
-        place += len(leaf)
-    return offsets

@@ -19,7 +19,7 @@ from treenlp.tasks.meaning import MeaningBatch, MeaningConfig, MeaningModel, lea
 from treenlp.text import Sentence
 from treenlp.trees.tree import Tree
 
-__all__ = ["MeaningReader", "TreeMeaning", "load_meaning"]
+__all__ = ["MeaningReader", "TreeMeaning", "leaf_offsets", "load_meaning"]
 
 _FILE = "meaning.safetensors"
 _WEIGHTS = (-1.0, -0.5, 0.0, 0.5, 1.0)
@@ -81,15 +81,15 @@ class MeaningReader:
         room = self._trunk.config.max_positions
         pieces = PieceBatch.build(found, max_positions=room).to(self._device)
         mask = None if bool(pieces.mask.all()) else pieces.mask
-        embedded = self._trunk.embed(pieces.ids)
-        hidden = self._trunk.run(embedded, mask, 0, len(self._trunk.layers))
-        top, static, kept = self._rows(pieces, hidden, embedded)
+        hidden = self._trunk(pieces.ids, mask)
+        words = self._trunk.pieces(pieces.ids)  # without positions, as in training
+        top, static, kept = self._rows(pieces, hidden, words)
         flat, rows, ranges = [], [], []
         for row, (sentence, own) in enumerate(zip(sentences, trees, strict=True)):
             for tree in own:
                 flat.append(tree)
                 rows.append(row)
-                ranges.append(leaf_piece_ranges(_leaf_offsets(tree, sentence), found[row].offsets))
+                ranges.append(leaf_piece_ranges(leaf_offsets(tree, sentence), found[row].offsets))
         batch = MeaningBatch.build(flat, ranges, rows=rows).to(self._device)
         judgement = self._model.judge(top, static, kept, batch)
         distributions = torch.softmax(judgement.sentence_logits.float(), -1).tolist()
@@ -187,7 +187,7 @@ class MeaningReader:
         )
 
     def _rows(
-        self, pieces: PieceBatch, hidden: Tensor, embedded: Tensor
+        self, pieces: PieceBatch, hidden: Tensor, words: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Lay windows out as one row for each text, special pieces left out.
 
@@ -200,7 +200,7 @@ class MeaningReader:
         top = hidden.new_zeros(len(counts), width, hidden.shape[-1])
         static = torch.zeros_like(top)
         top[kept] = pieces.gather(hidden)
-        static[kept] = pieces.gather(embedded)
+        static[kept] = pieces.gather(words)
         return top, static, kept
 
 
@@ -233,10 +233,20 @@ def load_meaning(folder: Path, device: str = "cpu", *, trunk: Trunk | None = Non
     )
 
 
-def _leaf_offsets(tree: Tree, sentence: Sentence) -> list[tuple[int, int]]:
-    """Offsets of a tree's leaves in the sentence's model text.
+def leaf_offsets(tree: Tree, sentence: Sentence) -> list[tuple[int, int]]:
+    """Find the offsets of a tree's leaves in the sentence's model text.
 
     A leaf is one atom as it stands in the text, or several without what lies between them.
+
+    Args:
+        tree: over this very sentence.
+        sentence: whose atoms the leaves are made of.
+
+    Returns:
+        Half-open code-point offsets, counted from the start of the sentence.
+
+    Raises:
+        InputError: if a leaf is no run of whole atoms.
     """
     text, atoms, shift = sentence.text, sentence.atoms, sentence.start
     offsets: list[tuple[int, int]] = []
