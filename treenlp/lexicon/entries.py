@@ -20,6 +20,7 @@ from treenlp.errors import LexiconError
 __all__ = [
     "Carrier",
     "Classifier",
+    "ClauseVerbs",
     "Duration",
     "EitherPairs",
     "Frequency",
@@ -149,6 +150,15 @@ class Relation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClauseVerbs:
+    """Verbs with the classes of nouns that do it and of those it is done to."""
+
+    verbs: tuple[str, ...]
+    agents: tuple[str, ...]
+    objects: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class EitherPairs:
     """Verbs and pairs of persons for which `V N1 的 N2` is a toss-up."""
 
@@ -222,6 +232,7 @@ class Lexicon:
     localizers: Mapping[str, Localizer] = field(default_factory=dict)
     relations: tuple[Relation, ...] = ()
     either: tuple[EitherPairs, ...] = ()
+    clause_verbs: tuple[ClauseVerbs, ...] = ()
     carriers: tuple[Carrier, ...] = ()
     segmentations: tuple[SegmentationCase, ...] = ()
 
@@ -348,6 +359,9 @@ def load_lexicon(folder: Path | None = None) -> Lexicon:
             _read(folder / "relations.tsv", ("first", "second", "forms", "weight"), _relation)
         ),
         either=tuple(_read(folder / "either.tsv", ("verbs", "pairs", "split"), _either)),
+        clause_verbs=tuple(
+            _read(folder / "clause_verbs.tsv", ("verbs", "agents", "objects"), _clause_verbs)
+        ),
         carriers=tuple(_read(folder / "carriers.tsv", ("use", "tree"), _carrier)),
         segmentations=tuple(
             _read(
@@ -536,6 +550,13 @@ def _either(cells: tuple[str, ...]) -> EitherPairs:
             raise ValueError(f"found the pair {cell!r}; expected two nouns joined by a colon")
         pairs.append((first, second))
     return EitherPairs(verbs=_filled(cells[0], "verbs"), pairs=tuple(pairs), split=_split(cells[2]))
+
+
+def _clause_verbs(cells: tuple[str, ...]) -> ClauseVerbs:
+    agents, objects = _filled(cells[1], "agents"), _filled(cells[2], "objects")
+    for name in (*agents, *objects):
+        _one_of(name, NOUN_CLASSES, "class")
+    return ClauseVerbs(verbs=_filled(cells[0], "verbs"), agents=agents, objects=objects)
 
 
 def _carrier(cells: tuple[str, ...]) -> Carrier:

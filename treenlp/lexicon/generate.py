@@ -69,11 +69,15 @@ _OWNABLE = frozenset(
     }
 )  # fmt: skip
 _OWNERS = frozenset({"person", "institution"})
+_PERSON_ENDINGS = frozenset("人员工者家手师夫兵民长商客匠妇孩徒官贼匪生婆汉爷娘士友农童女妈")
 _PLACE_NAMES = frozenset(
     "北京 上海 台湾 香港 南京 西藏 新疆 中国 美国 日本 长城 长江 黄河 故宫 泰山 鲁迅 岳飞 诸葛亮 "
     "孔子 李白 关羽 曹操 武则天 秦始皇 杜甫 屈原 荆州 长安 朝鲜 印度 法国 英国 月球 火星".split()
 )
 _MAX_ATTEMPTS_PER_ITEM = 400
+_CANDIDATES = 12
+_MAX_EXCESS = 8
+_SOFT = "~"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +149,15 @@ class _Balance:
             after += abs(self.excess[measure] + amount)
         return after - before
 
+    def admits(self, group: _Group) -> bool:
+        """Return whether no classifier by itself comes to tell the structure."""
+        return all(
+            abs(self.excess[measure] + sign) <= max(_MAX_EXCESS, abs(self.excess[measure]))
+            for draft in group.drafts
+            for measure, sign in draft.measures
+            if not measure.startswith(_SOFT)
+        )
+
     def add(self, group: _Group) -> None:
         for draft in group.drafts:
             for measure, sign in draft.measures:
@@ -209,8 +222,9 @@ class Generator:
         self._random = random.Random(seed)
         self._excluded = tuple(excluded_texts)
         self._seen: set[str] = set()
-        self._balance = _Balance()
+        self._balances: dict[str, _Balance] = {}
         self._pairs = 0
+        self._round = (0.0, 0.0)  # which variant of a construction all candidates share
         self._carriers: dict[str, list[Carrier]] = {}
         for carrier in lexicon.carriers:
             self._carriers.setdefault(carrier.use, []).append(carrier)
@@ -288,18 +302,23 @@ class Generator:
         made: list[GeneratedItem] = []
         failures = 0
         while len(made) < number and failures < _MAX_ATTEMPTS_PER_ITEM:
-            group = self._balanced(self._makers[kind])
+            balance = self._balances.setdefault(kind, _Balance())
+            group = self._balanced(self._makers[kind], balance)
             new = [] if group is None else self._finish(group, kind)
+            if group is not None and new:
+                balance.add(group)
             failures = 0 if new else failures + 1
             made.extend(new)
         return made[:number]
 
-    def _balanced(self, maker: Callable[[], _Group | None]) -> _Group | None:
+    def _balanced(self, maker: Callable[[], _Group | None], balance: _Balance) -> _Group | None:
         """Draw a few groups and keep the one that best evens out the measures."""
-        groups = [group for group in (maker() for _ in range(5)) if group is not None]
+        self._round = (self._random.random(), self._random.random())
+        groups = [group for group in (maker() for _ in range(_CANDIDATES)) if group is not None]
         if not groups:
             return None
-        return min(groups, key=self._balance.cost)
+        best = min(groups, key=balance.cost)
+        return best if balance.admits(best) else None
 
     def _finish(self, group: _Group, kind: str) -> list[GeneratedItem]:
         """Put the drafts of a group into one carrier sentence and make items of them."""
@@ -336,7 +355,6 @@ class Generator:
             return []
         self._seen.update(item.text for item in finished)
         self._pairs += 1
-        self._balance.add(group)
         return finished
 
     def _carrier(self, group: _Group) -> Carrier | None:
@@ -377,6 +395,11 @@ class Generator:
     def _class_of(self, word: str) -> str | None:
         noun = self._lexicon.nouns.get(word)
         return None if noun is None else noun.noun_class
+
+    def _is_owner(self, word: str) -> bool:
+        """Return whether things can belong to what the noun names; by its end if unlisted."""
+        noun_class = self._class_of(word)
+        return noun_class in _OWNERS or (noun_class is None and word[-1] in _PERSON_ENDINGS)
 
     def _measure(self, word: str, *, against: str | None = None) -> str | None:
         """Draw a classifier that counts one noun and cannot count the other."""
@@ -425,7 +448,7 @@ class Generator:
 
         uses = self._nominal_uses(relation.second)
         shared = set(self._counted.get(first, ())) & set(self._counted.get(second, ()))
-        if shared and self._random.random() < 0.35:
+        if shared and self._random.random() < 0.12:
             measure = self._random.choice(sorted(shared))
             counting = self._counting(measure)
             draft = _Draft(
@@ -447,17 +470,28 @@ class Generator:
                 member="low",
                 content=(of_first, first, second),
                 cues=((of_first, first),),
-                measures=((of_first, 1),),
+                measures=self._measures(of_first, second, form, 1),
             ),
             _Draft(
                 nodes=(high(other),),
                 member="high",
                 content=(of_second, first, second),
                 cues=((of_second, second),),
-                measures=((of_second, -1),),
+                measures=self._measures(of_second, first, form, -1),
             ),
         )
         return _Group(drafts=drafts, uses=uses)
+
+    def _measures(
+        self, measure: str, other: str, link: str, sign: int
+    ) -> tuple[tuple[str, int], ...]:
+        """Return what to balance: the classifier, alone and with what stands near it.
+
+        That is the class of the other noun, and the localizer or verb between the two; the last
+        is only preferred to be even, since a verb or localizer chooses its noun, too.
+        """
+        kind = self._class_of(other)
+        return ((measure, sign), (f"{measure}+{kind}", sign), (f"{_SOFT}{measure}+{link}", sign))
 
     def _nominal_uses(self, noun_class: str) -> tuple[str, ...]:
         own = "person" if noun_class in _PERSON_HEADS else "thing"
@@ -465,7 +499,8 @@ class Generator:
 
     def _verb_object(self) -> _Group | None:
         """V N1 的 N2: N2 does it to N1 (clause), or it is done to N1's N2 (object)."""
-        if self._either and self._random.random() < 0.06:
+        draw, force = self._round
+        if self._either and draw < 0.05:
             row = self._random.choice(self._either)
             verb = self._random.choice(row.verbs)
             first, second = self._random.choice(row.pairs)
@@ -483,26 +518,24 @@ class Generator:
         agent = self._random.choice(row_verb.agents)
         belonging = self._random.choice(row_verb.belongings) if row_verb.belongings else None
         particle = self._random.choice(("了", "过", "着")) if self._random.random() < 0.06 else None
-        draw = self._random.random()
-        if draw < 0.34:
+        if draw < 0.32:
             if belonging is None:
                 return None
             pair = (
                 (verb, thing, agent, "clause"),
                 (verb, thing, belonging, "object"),
             )
-        elif draw < 0.62:
+        elif draw < 0.66:
             if self._class_of(thing) not in _OWNABLE:
                 return None
-            if self._class_of(agent) not in _OWNERS and self._class_of(agent) is not None:
+            if not self._is_owner(agent):
                 return None
             pair = ((verb, thing, agent, "clause"), (verb, agent, thing, "object"))
         else:
-            if belonging is None or self._class_of(agent) not in (None, "person", "animal"):
+            if belonging is None or not self._is_owner(agent):
                 return None
             pair = ((verb, belonging, agent, "clause"), (verb, agent, belonging, "object"))
-        forced = self._random.random() < 0.12
-        if forced:
+        if force < 0.07:
             chosen = self._random.choice(pair)
             draft = self._verb_draft(*chosen, particle=None)
             return _Group(
@@ -518,11 +551,13 @@ class Generator:
             node = _clause_noun(verb, _np(first), second, particle=particle)
         else:
             node = _verb_of(verb, first, second, particle=particle)
+        sign = 1 if member == "clause" else -1
         return _Draft(
             nodes=(node,),
             member=member,
             content=(verb, first, second),
             cues=((verb, second), (first, second)),
+            measures=((f"{_SOFT}{second}", sign), (f"{_SOFT}{first}", sign)),
         )
 
     def _duration(self) -> _Group | None:
@@ -635,18 +670,46 @@ class Generator:
 
     def _relative(self) -> _Group | None:
         """Clauses with classifiers: Num CL N1 V 的 N2, and V Num CL N1 的 N2."""
-        verb = self._random.choice(self._verbs)
-        if not verb.agents:
+        if self._random.random() < 0.7:
+            drawn = self._clause_words()
+            if drawn is None:
+                return None
+            verb, thing, agent = drawn
+            of_agent = self._measure(agent, against=thing)
+            of_thing = self._measure(thing, against=agent)
+            return self._subject_clause(verb, thing, agent, of_agent, of_thing)
+        row = self._random.choice(self._verbs)
+        if not row.agents:
             return None
-        thing = self._random.choice(verb.objects)
-        agent = self._random.choice(verb.agents)
+        verb, thing = row.text, self._random.choice(row.objects)
+        agent = self._random.choice(row.agents)
         if self._class_of(thing) is None or self._class_of(agent) is None or thing == agent:
             return None
         of_agent = self._measure(agent, against=thing)
         of_thing = self._measure(thing, against=agent)
-        if self._random.random() < 0.55:
-            return self._subject_clause(verb.text, thing, agent, of_agent, of_thing)
-        return self._object_clause(verb.text, thing, agent, of_agent, of_thing)
+        return self._object_clause(verb, thing, agent, of_agent, of_thing)
+
+    def _clause_words(self) -> tuple[str, str, str] | None:
+        """Draw a verb, what it is done to and who does it, in two ways."""
+        if self._random.random() < 0.35:
+            row = self._random.choice(self._verbs)
+            if not row.agents:
+                return None
+            agent, thing = self._random.choice(row.agents), self._random.choice(row.objects)
+            verb = row.text
+        else:
+            classes = self._random.choice(self._lexicon.clause_verbs)
+            verbs = [word for word in classes.verbs if self._owns(word)]
+            agents = self._nouns.get(self._random.choice(classes.agents))
+            things = self._nouns.get(self._random.choice(classes.objects))
+            if not (verbs and agents and things):
+                return None
+            verb = self._random.choice(verbs)
+            agent = self._random.choice(agents)[0].text
+            thing = self._random.choice(things)[0].text
+        if self._class_of(agent) is None or self._class_of(thing) is None or agent == thing:
+            return None
+        return verb, thing, agent
 
     def _subject_clause(
         self, verb: str, thing: str, agent: str, of_agent: str | None, of_thing: str | None
@@ -663,7 +726,7 @@ class Generator:
 
         uses = self._nominal_uses(self._class_of(thing) or "tool")
         shared = set(self._counted.get(agent, ())) & set(self._counted.get(thing, ()))
-        if shared and self._random.random() < 0.5:
+        if shared and self._random.random() < 0.25:
             measure = self._random.choice(sorted(shared))
             counting = self._counting(measure)
             draft = _Draft(
@@ -683,14 +746,14 @@ class Generator:
                     member="low",
                     content=(of_agent, agent, verb, thing),
                     cues=((of_agent, agent),),
-                    measures=((of_agent, 1),),
+                    measures=self._measures(of_agent, thing, verb, 1),
                 ),
                 _Draft(
                     nodes=(high(_replace_leaf(counting, of_agent, of_thing)),),
                     member="high",
                     content=(of_thing, agent, verb, thing),
                     cues=((of_thing, thing),),
-                    measures=((of_thing, -1),),
+                    measures=self._measures(of_thing, agent, verb, -1),
                 ),
             ),
             uses=uses,
@@ -699,54 +762,52 @@ class Generator:
     def _object_clause(
         self, verb: str, thing: str, agent: str, of_agent: str | None, of_thing: str | None
     ) -> _Group | None:
-        """修两辆车的工人 and 两位修车的工人 (clauses) against 修两位工人的车 (object)."""
+        """修两辆车的工人, 两位修车的工人 (clauses); 修两位工人的车, 修两辆工人的车 (objects)."""
         if of_thing is None or of_agent is None or self._class_of(thing) not in _OWNABLE:
+            return None
+        if self._class_of(agent) not in _OWNERS:
             return None
         number = ("CD", self._random.choice(_NUMBERS))
         particle = self._random.choice((None, "了"))
         count_thing: Node = ("QP", number, ("CLP", ("M", of_thing)))
         count_agent: Node = ("QP", number, ("CLP", ("M", of_agent)))
-        content = (verb, thing, agent)
-        clause = _clause_noun(verb, ("NP", count_thing, _np(thing)), agent, particle=particle)
-        drafts = [
+        owner: Node = ("NP", count_agent, _np(agent))
+        modifier: Node = ("DNP", _np(agent), ("DEG", "的"))
+        plain = ("CP", ("IP", _vp(verb, particle, _np(thing))), ("DEC", "的"))
+        members: tuple[tuple[str, Node, str, str, str], ...] = (
+            (
+                "clause-low",
+                _clause_noun(verb, ("NP", count_thing, _np(thing)), agent, particle=particle),
+                of_thing,
+                thing,
+                agent,
+            ),
+            ("clause-high", ("NP", count_agent, plain, _np(agent)), of_agent, agent, agent),
+            (
+                "object-low",
+                _vp(verb, particle, ("NP", ("DNP", owner, ("DEG", "的")), _np(thing))),
+                of_agent,
+                agent,
+                thing,
+            ),
+            (
+                "object-high",
+                _vp(verb, particle, ("NP", count_thing, modifier, _np(thing))),
+                of_thing,
+                thing,
+                thing,
+            ),
+        )
+        drafts = tuple(
             _Draft(
-                nodes=(clause,),
-                member="clause",
-                content=(of_thing, *content),
-                cues=((of_thing, thing), (verb, agent)),
+                nodes=(node,),
+                member=member,
+                content=(measure, verb, thing, agent),
+                cues=((measure, counted), (verb, head)),
             )
-        ]
-        if self._class_of(agent) in _OWNERS:
-            modifier: Node = ("DNP", ("NP", count_agent, _np(agent)), ("DEG", "的"))
-            drafts.append(
-                _Draft(
-                    nodes=(_vp(verb, particle, ("NP", modifier, _np(thing))),),
-                    member="object-low",
-                    content=(of_agent, *content),
-                    cues=((of_agent, agent), (verb, thing)),
-                )
-            )
-            whole: Node = ("NP", count_thing, ("DNP", _np(agent), ("DEG", "的")), _np(thing))
-            drafts.append(
-                _Draft(
-                    nodes=(_vp(verb, particle, whole),),
-                    member="object-high",
-                    content=(of_thing, *content),
-                    cues=((of_thing, thing), (verb, thing)),
-                )
-            )
-        if particle is None and self._random.random() < 0.5:
-            inner = ("IP", ("VP", ("VV", verb), _np(thing)))
-            counted: Node = ("NP", count_agent, ("CP", inner, ("DEC", "的")), _np(agent))
-            drafts.append(
-                _Draft(
-                    nodes=(counted,),
-                    member="clause-high",
-                    content=(of_agent, *content),
-                    cues=((of_agent, agent),),
-                )
-            )
-        return _Group(drafts=tuple(drafts), uses=("either", "either."))
+            for member, node, measure, counted, head in members
+        )
+        return _Group(drafts=drafts, uses=("either", "either."))
 
     def _segmentation(self) -> _Group | None:
         """Strings of overlapping words in contexts that decide, or that do not."""
