@@ -86,7 +86,7 @@ def _classifier_patterns(tags: Sequence[str], numeral: int) -> Iterator[tuple[in
     for at in range(numeral + 2, len(tags)):
         tag = tags[at]
         if tag == "PU" or (not has_noun and (tag == "P" or tag in _VERBS)):
-            # A verb or preposition right after the classifier opens a relative clause: nothing is in doubt.
+            # A verb or preposition first opens a relative clause: nothing is in doubt.
             return
         has_noun = has_noun or tag in _NOUNS
         if tag in _DE and has_noun:
