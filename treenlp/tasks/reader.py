@@ -15,7 +15,13 @@ from torch import Tensor
 from treenlp.encoder import PieceBatch, PieceTokenizer, Trunk, load_weights
 from treenlp.errors import InputError, ModelError
 from treenlp.parsing.parser import load_trunk, read_model_config
-from treenlp.tasks.meaning import MeaningBatch, MeaningConfig, MeaningModel, leaf_piece_ranges
+from treenlp.tasks.meaning import (
+    Judgement,
+    MeaningBatch,
+    MeaningConfig,
+    MeaningModel,
+    leaf_piece_ranges,
+)
 from treenlp.text import Sentence
 from treenlp.trees.tree import Tree
 
@@ -76,25 +82,10 @@ class MeaningReader:
         """
         if not sentences:
             return []
-        texts = [sentence.model_text for sentence in sentences]
-        found = self._tokenizer.encode_batch(texts)
-        room = self._trunk.config.max_positions
-        pieces = PieceBatch.build(found, max_positions=room).to(self._device)
-        mask = None if bool(pieces.mask.all()) else pieces.mask
-        hidden = self._trunk(pieces.ids, mask)
-        words = self._trunk.pieces(pieces.ids)  # without positions, as in training
-        top, static, kept = self._rows(pieces, hidden, words)
-        flat, rows, ranges = [], [], []
-        for row, (sentence, own) in enumerate(zip(sentences, trees, strict=True)):
-            for tree in own:
-                flat.append(tree)
-                rows.append(row)
-                ranges.append(leaf_piece_ranges(leaf_offsets(tree, sentence), found[row].offsets))
-        batch = MeaningBatch.build(flat, ranges, rows=rows).to(self._device)
-        judgement = self._model.judge(top, static, kept, batch)
+        judgement, rows, sizes = self._look(sentences, trees)
         distributions = torch.softmax(judgement.sentence_logits.float(), -1).tolist()
         nodes = judgement.node_logits.exp() @ torch.tensor(_WEIGHTS, device=self._device)
-        by_tree: list[dict[tuple[int, int], float]] = [{} for _ in flat]
+        by_tree: list[dict[tuple[int, int], float]] = [{} for _ in rows]
         for owner, span, score in zip(
             judgement.encoding.owner.tolist(),
             judgement.encoding.spans.tolist(),
@@ -111,10 +102,66 @@ class MeaningReader:
                     sentence=judgement.sentences[place],
                     root=judgement.encoding.root[place],
                     pooled=judgement.pooled[row],
-                    size=max(1, len(found[row].ids)),
+                    size=max(1, sizes[row]),
                 )
             )
         return meanings
+
+    @torch.inference_mode()
+    def judge_nodes(
+        self, sentences: Sequence[Sentence], trees: Sequence[Tree]
+    ) -> list[dict[tuple[int, int], tuple[float, ...]]]:
+        """Judge every node of one tree for each sentence, words included.
+
+        Args:
+            sentences: of like length for speed.
+            trees: one over each sentence's own words.
+
+        Returns:
+            For each tree five sentiment probabilities of each half-open span of leaves.
+
+        Raises:
+            InputError: if a tree does not stand over its sentence.
+        """
+        if not sentences:
+            return []
+        judgement, _, _ = self._look(sentences, [(tree,) for tree in trees])
+        found: list[dict[tuple[int, int], tuple[float, ...]]] = [{} for _ in trees]
+        for owner, span, row in zip(
+            judgement.encoding.owner.tolist(),
+            judgement.encoding.spans.tolist(),
+            judgement.node_logits.exp().tolist(),
+            strict=True,
+        ):
+            found[owner][span[0], span[1]] = tuple(row)
+        return found
+
+    def _look(
+        self, sentences: Sequence[Sentence], trees: Sequence[Sequence[Tree]]
+    ) -> tuple[Judgement, list[int], list[int]]:
+        """Read sentences and compose their trees.
+
+        Returns:
+            The judgement of all trees, for each tree its sentence, and for each sentence its
+            number of pieces.
+        """
+        texts = [sentence.model_text for sentence in sentences]
+        found = self._tokenizer.encode_batch(texts)
+        room = self._trunk.config.max_positions
+        pieces = PieceBatch.build(found, max_positions=room).to(self._device)
+        mask = None if bool(pieces.mask.all()) else pieces.mask
+        hidden = self._trunk(pieces.ids, mask)
+        words = self._trunk.pieces(pieces.ids)  # without positions, as in training
+        top, static, kept = self._rows(pieces, hidden, words)
+        flat, rows, ranges = [], [], []
+        for row, (sentence, own) in enumerate(zip(sentences, trees, strict=True)):
+            for tree in own:
+                flat.append(tree)
+                rows.append(row)
+                ranges.append(leaf_piece_ranges(leaf_offsets(tree, sentence), found[row].offsets))
+        batch = MeaningBatch.build(flat, ranges, rows=rows).to(self._device)
+        judgement = self._model.judge(top, static, kept, batch)
+        return judgement, rows, [len(one.ids) for one in found]
 
     @torch.inference_mode()
     def judge_texts(self, texts: Sequence[Sequence[TreeMeaning]]) -> list[tuple[float, ...]]:
