@@ -50,6 +50,7 @@ __all__ = [
     "PhraseExample",
     "PieceStore",
     "PlacedTree",
+    "SentenceParser",
     "Source",
     "TextExample",
     "measure_pairs",
@@ -61,7 +62,9 @@ __all__ = [
 _GRADED = "graded"
 
 
-class _Parser(Protocol):
+class SentenceParser(Protocol):
+    """What gives a sentence its tree."""
+
     def parse(self, sentences: Sequence[Sentence]) -> Sequence[Tree]:
         """Return the best tree of every sentence."""
 
@@ -82,7 +85,7 @@ class PlacedTree:
 def parse_cached(
     path: Path,
     sentences: Sequence[Sentence],
-    parser: _Parser,
+    parser: SentenceParser,
     *,
     chunk: int = 1024,
     report: Callable[[int, int], None] | None = None,
