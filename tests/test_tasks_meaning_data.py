@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -238,3 +239,19 @@ def test_what_is_trained_is_what_the_reader_answers(
     )
     wanted = torch.softmax(task.judge(step).sentence_logits, -1)[0]
     torch.testing.assert_close(torch.tensor(answer.distribution), wanted, atol=0.02, rtol=0.05)
+
+
+def test_training_draws_one_spelling_and_one_tree_each_time(
+    tmp_path: Path, data: MeaningData, trunk: Trunk
+) -> None:
+    config = TrainConfig(steps=1, bf16=False)
+    sizes = MeaningConfig(trunk_size=32, hidden_size=4, scales=("graded",))
+    task, _ = train_meaning(tmp_path / "run", trunk, data, config, fork=1, model=sizes)
+    example = data.sources[0].examples[1]
+    seen = set()
+    for seed in range(20):
+        step = task.make([example], rng=random.Random(seed))
+        assert step.batch.trees.num_trees == 2
+        assert step.batch.contextual.tolist() == [True, False]
+        seen.add((tuple(step.ids[0].tolist()), int(step.batch.trees.level_sizes[0])))
+    assert len({shape for _, shape in seen}) == 2

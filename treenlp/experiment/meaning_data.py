@@ -124,8 +124,8 @@ class MeaningDataConfig:
         seed: of the choice of reviews.
     """
 
-    phrase_share: float = 0.42
-    review_share: float = 0.22
+    phrase_share: float = 0.36
+    review_share: float = 0.28
     shopping_reviews: int = 8_000
     tune_reviews: int = 600
     review_atoms: int = 200

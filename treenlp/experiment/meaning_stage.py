@@ -338,7 +338,7 @@ class PhraseExample:
 
     Attributes:
         sentences: stored spellings of it, of which one is drawn each time.
-        trees: for each spelling the numbers of the trees over it.
+        trees: for each spelling the numbers of the trees over it, of which one is drawn, too.
         labels: class of each labelled span of leaves; the same leaves under every tree.
         root: class of the whole, or `UNLABELLED`.
     """
@@ -508,9 +508,10 @@ class MeaningTask(nn.Module):
         scale: str = _GRADED,
         rng: random.Random | None = None,
     ) -> MeaningStep:
-        """Put examples of one class together; `rng` None means the first spelling, one view.
+        """Put examples of one class together; `rng` None: first spelling, all trees.
 
-        With an `rng` the trees of phrases come twice: with and without the contextual view.
+        With an `rng` one spelling and one tree of each sentence with phrases is drawn, and the
+        tree comes twice: with and without the contextual view.
         """
         sentences: list[int] = []
         trees: list[int] = []
@@ -522,6 +523,8 @@ class MeaningTask(nn.Module):
             if isinstance(example, PhraseExample):
                 spelling = 0 if rng is None else rng.randrange(len(example.sentences))
                 own = example.trees[spelling]
+                if rng is not None:
+                    own = (rng.choice(own),)
                 rows.extend([len(sentences)] * len(own))
                 sentences.append(example.sentences[spelling])
                 trees.extend(own)
