@@ -180,3 +180,10 @@ def test_words() -> None:
     assert counts == WordCounts(gold=3, predicted=4, correct=2)
     assert (counts.precision, counts.recall) == (0.5, 2 / 3)
     assert (counts + WordCounts()).f1 == pytest.approx(4 / 7)
+
+
+def test_chinese_punctuation_takes_no_part_by_default() -> None:
+    gold = parse_brackets("(IP (NP (NN 老师)) (PU ，) (VP (VV 来)))")
+    joined = parse_brackets("(IP (NP (NN 老师) (PU ，)) (VP (VV 来)))")
+    assert bracket_counts(gold, joined).LF == 1.0
+    assert bracket_counts(gold, joined, punctuation=frozenset()).LF == pytest.approx(2 / 3)

@@ -38,7 +38,9 @@ __all__ = [
 
 Offsets = tuple[int, int]
 
-EVALB_PUNCTUATION = frozenset([",", ":", "``", "''", ".", "?", "!", "-NONE-"])
+EVALB_PUNCTUATION = frozenset([",", ":", "``", "''", ".", "?", "!", "-NONE-", "PU"])
+"""Tags of both languages: those of EVALB's parameter file, and PU of the Chinese Treebank."""
+
 _ROOT_LABELS = frozenset(["TOP", "ROOT", "S1", ""])
 _EQUAL_LABELS = {"PRT": "ADVP"}
 
@@ -134,8 +136,7 @@ def bracket_counts(
     Args:
         gold: the tree to be found; its tags say which leaves are punctuation.
         predicted: the tree of the parser. Its words may be other words of the same text.
-        punctuation: tags of leaves that take no part in positions; for Chinese trees pass
-            ``frozenset(["PU"])`` to leave punctuation out, or an empty set to keep it.
+        punctuation: tags of leaves that take no part in positions; an empty set keeps all.
 
     Returns:
         The counts of this sentence. A bracket that stands n times in both counts n times.
@@ -303,6 +304,10 @@ def crossings(
     trimmed off its edges: a unary chain is one phrase. Phrases shorter than two characters and
     the whole sentence (trimmed likewise) are left out. Two spans cross when they overlap and
     neither holds the other.
+
+    The trees of `measure_only_trees` come out as published: 831 of 9,977 cross on the test part
+    of GSDSimp, 979 of 10,624 on its dev part, 700 of 4,900 on the second half of HK, 290 of
+    8,507 on that of Beginner.
 
     Args:
         phrases: offsets of the phrases, as `phrase_offsets` gives them.
