@@ -2,7 +2,8 @@
 
 Codes are signed integers in two's complement offset form: 4-bit codes hold -8..7 and two of them
 share a byte (element j of a block in the low half of byte j, element j + 16 in the high half);
-8-bit codes hold -127..127. A quantised tensor NAME is stored as ``NAME.codes`` (uint8 or int8) and
+6-bit codes hold -31..31, their low four bits laid out likewise and the two high bits of elements j,
+j + 8, j + 16 and j + 24 in byte 16 + j, from the low end; 8-bit codes hold -127..127. A quantised tensor NAME is stored as ``NAME.codes`` (uint8 or int8) and
 ``NAME.scale`` (float16); others are stored as float16. The shapes are in the file's metadata.
 """
 
@@ -28,13 +29,13 @@ FORMAT = "treenlp-weights-1"
 
 @dataclass(frozen=True, kw_only=True)
 class QuantizedTensor:
-    """A tensor in 4- or 8-bit blocks along its last axis.
+    """A tensor in blocks of few bits along its last axis.
 
     Attributes:
-        codes: (blocks, 16) uint8 for 4 bits, (blocks, 32) int8 for 8 bits.
+        codes: (blocks, 16) uint8 for 4 bits, (blocks, 24) uint8 for 6, (blocks, 32) int8 for 8.
         scale: (blocks,) float16.
         shape: of the tensor; its last axis is a multiple of 32.
-        bits: 4 or 8.
+        bits: 4, 6 or 8.
     """
 
     codes: Tensor
@@ -47,15 +48,20 @@ class QuantizedTensor:
         if self.bits == 8:
             values = self.codes.float()
         else:
-            values = torch.cat([self.codes & 0x0F, self.codes >> 4], -1).float() - 8.0
+            low = self.codes[:, :16]
+            nibbles = torch.cat([low & 0x0F, low >> 4], -1)
+            if self.bits == 6:
+                high = self.codes[:, 16:]
+                nibbles |= torch.cat([(high >> shift & 3) << 4 for shift in (0, 2, 4, 6)], -1)
+            values = nibbles.float() - float(1 << (self.bits - 1))
         return (values * self.scale.float()[:, None]).reshape(self.shape)
 
 
 def quantize(tensor: Tensor, bits: int) -> QuantizedTensor:
-    """Round a tensor to blocks of `bits` (4 or 8) by the largest magnitude of each block."""
-    if bits not in (4, 8) or tensor.shape[-1] % BLOCK:
+    """Round a tensor to blocks of `bits` (4, 6 or 8) by the largest magnitude of each block."""
+    if bits not in (4, 6, 8) or tensor.shape[-1] % BLOCK:
         raise ModelError(
-            f"cannot quantise shape {tuple(tensor.shape)} to {bits} bits; expected 4 or 8 bits "
+            f"cannot quantise shape {tuple(tensor.shape)} to {bits} bits; expected 4, 6 or 8 bits "
             f"and a last axis that is a multiple of {BLOCK}"
         )
     blocks = tensor.detach().float().reshape(-1, BLOCK)
@@ -63,6 +69,13 @@ def quantize(tensor: Tensor, bits: int) -> QuantizedTensor:
         scale = (blocks.abs().amax(-1) / 127).to(torch.float16)
         step = scale.float().clamp_min(1e-8)[:, None]
         codes = (blocks / step).round().clamp(-127, 127).to(torch.int8)
+    elif bits == 6:
+        scale = (blocks.abs().amax(-1) / 31).to(torch.float16)
+        step = scale.float().clamp_min(1e-8)[:, None]
+        six = ((blocks / step).round().clamp(-31, 31) + 32).to(torch.uint8)
+        low, high = six & 0x0F, (six >> 4).reshape(-1, 4, 8)
+        packed = high[:, 0] | high[:, 1] << 2 | high[:, 2] << 4 | high[:, 3] << 6
+        codes = torch.cat([low[:, :16] | low[:, 16:] << 4, packed], -1)
     else:
         peak = blocks.gather(1, blocks.abs().argmax(-1, keepdim=True))[:, 0]
         scale = (peak / -8).to(torch.float16)

@@ -4,7 +4,8 @@
 2. ``parser``: `train_parser` learns the parser's own layers and heads.
 3. ``meaning``: the upper trunk layers, composition, sentiment and similarity learn over the
    parser's trees (`treenlp.experiment.meaning_stage`).
-4. `pack` writes the model folder: lower layers in the source's 4 bits, everything trained in 8.
+4. `pack` writes the model folder: lower layers in the source's 4 bits, trained encoder layers in 6,
+   the small rest in 8.
 """
 
 from __future__ import annotations
@@ -154,12 +155,15 @@ def pack(
     folder.mkdir(parents=True, exist_ok=True)
     tuned = tuple(f"layers.{n}." for n in range(frozen_layers, trunk.config.num_layers))
     trunk_weights = {
-        key: _packed(value, 8 if key.startswith(tuned) else 4)
+        key: _packed(value, 6 if key.startswith(tuned) else 4)
         for key, value in trunk.state_dict().items()
     }
     trunk_weights["positions.weight"] = trunk.state_dict()["positions.weight"]
     save_weights(folder / "trunk.safetensors", trunk_weights, version=name)
-    parser_weights = {key: _packed(value, 8) for key, value in scorer.state_dict().items()}
+    parser_weights = {
+        key: _packed(value, 6 if key.startswith("layers.") else 8)
+        for key, value in scorer.state_dict().items()
+    }
     save_weights(folder / "parser.safetensors", parser_weights, version=name)
     config: dict[str, Any] = {"version": name, "trunk": asdict(trunk.config), **scorer.to_dict()}
     if meaning is not None:
@@ -174,5 +178,5 @@ def pack(
 
 def _packed(value: Tensor, bits: int) -> Tensor | QuantizedTensor:
     """A matrix in few bits; vectors and odd shapes stay in 16."""
-    is_matrix = value.dim() == 2 and value.shape[-1] % BLOCK == 0 and value.shape[0] > 16
+    is_matrix = value.dim() > 1 and value.shape[-1] % BLOCK == 0 and value.shape[0] > 16
     return quantize(value, bits) if is_matrix else value
