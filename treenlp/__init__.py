@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from treenlp.errors import TreenlpError
     from treenlp.pipeline import Analysis, Pipeline, load
-    from treenlp.trees import Tree
+    from treenlp.trees.tree import Tree
 
 __version__ = "0.1.0"
 
@@ -20,7 +20,7 @@ __all__ = ["Analysis", "Pipeline", "Tree", "TreenlpError", "__version__", "load"
 _HOMES = {
     "Analysis": "treenlp.pipeline",
     "Pipeline": "treenlp.pipeline",
-    "Tree": "treenlp.trees",
+    "Tree": "treenlp.trees.tree",
     "TreenlpError": "treenlp.errors",
     "load": "treenlp.pipeline",
 }

@@ -51,6 +51,8 @@ __all__ = [
 _WINDOW_BATCHES = 8
 _WINDOW_CHARACTERS = 60_000
 _BATCH_CELLS = 160_000  # fenceposts squared, summed over a batch: bounds the chart's memory
+_MOST_TREES, _FEWEST_TREES = 128, 16
+_TREE_ATOMS = 4_000  # trees looked at times atoms
 
 
 class Frontend(Protocol):
@@ -161,10 +163,14 @@ class _Line:
 
 @dataclass
 class _Unit:
-    """One stretch of a sentence on its way; `result` is set when its batch is through."""
+    """One stretch of a sentence on its way; `result` is set when its batch is through.
+
+    `is_part` says that the sentence has others: it was too long for one chart.
+    """
 
     line: _Line
     sentence: Sentence
+    is_part: bool
     result: object = None
 
 
@@ -414,10 +420,9 @@ class Pipeline:
             document = Document.from_text(line.text, lang=request.lang, tokenized=request.tokenized)
             line.lang = detect_language(line.text) if request.lang == "auto" else request.lang
             line.sentences = document.sentences
-            line.units = [
-                [_Unit(line, stretch) for stretch in sentence.stretches(self._frontend.max_atoms)]
-                for sentence in document.sentences
-            ]
+            for sentence in document.sentences:
+                stretches = sentence.stretches(self._frontend.max_atoms)
+                line.units.append([_Unit(line, part, len(stretches) > 1) for part in stretches])
         except Exception as error:  # whatever a text does, its neighbours are answered
             line.error = _explain(error)
 
@@ -461,7 +466,10 @@ class Pipeline:
     def _read(self, batch: Sequence[_Unit], request: _Request) -> Sequence[object]:
         """Parse a batch and compose every reading of each sentence."""
         sentences = [unit.sentence for unit in batch]
-        parsed = [_look(forest, request) for forest in self._frontend.forests(sentences)]
+        parsed = [
+            _look(forest, request, _effort(unit))
+            for unit, forest in zip(batch, self._frontend.forests(sentences), strict=True)
+        ]
         meanings = self._meaning.judge(
             sentences, [[reading.tree for reading in one.readings] for one in parsed]
         )
@@ -587,9 +595,16 @@ def _batches(units: Sequence[_Unit], batch_size: int) -> Iterator[list[_Unit]]:
         yield batch
 
 
-def _look(forest: Forest, request: _Request) -> _Parsed:
+def _effort(unit: _Unit) -> int:
+    """Most trees of a sentence that are looked at, so that the time for a line has a bound."""
+    if unit.is_part:
+        return _FEWEST_TREES
+    return max(_FEWEST_TREES, min(_MOST_TREES, _TREE_ATOMS // unit.sentence.num_atoms))
+
+
+def _look(forest: Forest, request: _Request, num_trees: int) -> _Parsed:
     """Ask a forest all that is to be said about its sentence."""
-    readings = forest.readings(request.k, request.min_prob)
+    readings = forest.readings(request.k, request.min_prob, max_trees=num_trees)
     probs = []
     for reading in readings.listed:
         words = reading.words
@@ -602,7 +617,7 @@ def _look(forest: Forest, request: _Request) -> _Parsed:
     return _Parsed(
         readings=readings.listed,
         span_probs=tuple(probs),
-        sites=find_sites(forest),
+        sites=find_sites(forest, num_trees=num_trees),
         omitted=readings.omitted,
     )
 
