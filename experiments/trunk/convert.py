@@ -67,9 +67,7 @@ def read_source(path: Path) -> Source:
     at += 4 * count
     blob = raw[at : at + blob_size]
     at += blob_size
-    pieces = [
-        blob[offsets[n] : offsets[n + 1]].decode("utf-8", "replace") for n in range(count)
-    ]
+    pieces = [blob[offsets[n] : offsets[n + 1]].decode("utf-8", "replace") for n in range(count)]
     _, table = struct.unpack_from("<iI", raw, at)
     at += 8 + table
     (entries,) = struct.unpack_from("<i", raw, at)

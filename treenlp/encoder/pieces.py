@@ -44,6 +44,7 @@ class PieceTokenizer:
         """Wrap a tokenizer whose special pieces are 0 (begin), 1 (pad), 2 (end), 3 (unknown)."""
         self._tokenizer = tokenizer
         self._characters: dict[str, int] = {}
+        self._blank = tokenizer.token_to_id("\u2581")  # it covers nothing, or white space
 
     @classmethod
     def load(cls, path: Path) -> PieceTokenizer:
@@ -63,9 +64,16 @@ class PieceTokenizer:
 
     def encode_batch(self, texts: Sequence[str]) -> list[Pieces]:
         """`encode` for many texts at once."""
+        found = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
         return [
-            Pieces(ids=tuple(found.ids), offsets=tuple(found.offsets))
-            for found in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+            Pieces(
+                ids=tuple(one.ids),
+                offsets=tuple(
+                    (start, start) if piece == self._blank else (start, end)
+                    for piece, (start, end) in zip(one.ids, one.offsets, strict=True)
+                ),
+            )
+            for one in found
         ]
 
     def sample(self, text: str, *, alpha: float, rng: random.Random) -> Pieces:

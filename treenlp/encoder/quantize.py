@@ -1,10 +1,11 @@
 """Weights in few bits: blocks of 32 with one 16-bit scale each, stored in safetensors files.
 
-Codes are signed integers in two's complement offset form: 4-bit codes hold -8..7 and two of them
-share a byte (element j of a block in the low half of byte j, element j + 16 in the high half);
-6-bit codes hold -31..31, their low four bits laid out likewise and the two high bits of elements j,
-j + 8, j + 16 and j + 24 in byte 16 + j, from the low end; 8-bit codes hold -127..127. A quantised tensor NAME is stored as ``NAME.codes`` (uint8 or int8) and
-``NAME.scale`` (float16); others are stored as float16. The shapes are in the file's metadata.
+Codes are signed integers in offset form. 4-bit codes hold -8..7 and two of them share a byte
+(element j of a block in the low half of byte j, element j + 16 in the high half). 6-bit codes hold
+-31..31: their low four bits are laid out likewise, and the two high bits of elements j, j + 8,
+j + 16 and j + 24 are in byte 16 + j, from the low end. 8-bit codes hold -127..127. A quantised
+tensor NAME is stored as ``NAME.codes`` (uint8 or int8) and ``NAME.scale`` (float16); others are
+stored as float16. The shapes are in the file's metadata.
 """
 
 from __future__ import annotations
@@ -106,6 +107,7 @@ def save_weights(
     metadata = {"format": FORMAT, "version": version, "quantized": json.dumps(shapes)}
     partial = path.with_suffix(".partial")
     save_file(flat, partial, metadata=metadata)
+    partial.chmod(0o644)  # safetensors writes files that only their owner can read
     partial.replace(path)
 
 
@@ -149,4 +151,3 @@ def load_weights(path: Path, *, version: str) -> dict[str, Tensor]:
             f"{path} cannot be read ({error}); it is truncated or damaged: reinstall treenlp"
         ) from error
     return weights
-

@@ -19,6 +19,7 @@ import torch
 from safetensors.torch import save_file
 
 from treenlp.composition import TreeShape
+from treenlp.data.leaks import MeasuredTexts
 from treenlp.data.sentiment import (
     REVIEW_SETS,
     Review,
@@ -166,7 +167,7 @@ class MeaningData:
 def read_meaning_texts(
     *, leave_out: Collection[str] = (), paraphrases: int = 6_000, tune_pairs: int = 800
 ) -> MeaningTexts:
-    """Read the training and tuning parts of all sets; test parts are not opened.
+    """Read the training and tuning parts of all sets, without what is measured on.
 
     Args:
         leave_out: sets not to learn from, of "sst", "reviews", "sick", "sts", "lcqmc", "bq".
@@ -182,6 +183,7 @@ def read_meaning_texts(
         DataError: if a file is missing or malformed.
     """
     known = {"sst", "reviews", *_PAIR_SHARES}
+    measured = MeasuredTexts.read()
     if unknown := set(leave_out) - known:
         raise ConfigError(f"found the sets {sorted(unknown)}, expected some of {sorted(known)}")
     graded = {
@@ -195,7 +197,9 @@ def read_meaning_texts(
         PairSet(
             name=name,
             scale=name if name in PARAPHRASE_SETS else "graded",
-            train=[] if name in leave_out else train,
+            train=[]
+            if name in leave_out
+            else [pair for pair in train if not measured.holds_pair(pair.first, pair.second)],
             tune=tune[:tune_pairs],
             share=_PAIR_SHARES[name],
         )
@@ -203,9 +207,13 @@ def read_meaning_texts(
     ]
     pairs.append(PairSet(name="stsb_en_zh", scale="graded", train=[], tune=list(read_stsb_en_zh())))
     return MeaningTexts(
-        phrases=[] if "sst" in leave_out else list(read_sst("train")),
+        phrases=[]
+        if "sst" in leave_out
+        else [item for item in read_sst("train") if not measured.holds(item.text)],
         phrases_tune=list(read_sst("dev")),
-        reviews=[] if "reviews" in leave_out else read_reviews("train"),
+        reviews=[]
+        if "reviews" in leave_out
+        else [review for review in read_reviews("train") if not measured.holds(review.text)],
         reviews_tune=read_reviews("tune"),
         pairs=pairs,
     )

@@ -61,9 +61,7 @@ def tree_target(
     phrase_ids = {label: n for n, label in enumerate(grammar.phrase_labels)}
     word_ids = {label: n for n, label in enumerate(grammar.word_labels)}
     regions = [(leaves[s][0], leaves[e - 1][1]) for s, e in unknown]
-    walls = [
-        (starts[s], ends[e]) for s, e in barriers if s in starts and e in ends and e - s > 1
-    ]
+    walls = [(starts[s], ends[e]) for s, e in barriers if s in starts and e in ends and e - s > 1]
     spans = tree.node_spans()
     parents = tree.node_parents()
     phrases: list[tuple[int, int, int]] = []
@@ -235,4 +233,3 @@ def _epoch(lengths: Sequence[int], size: int, rng: random.Random) -> list[tuple[
         batches.append(tuple(current))
     rng.shuffle(batches)
     return batches
-

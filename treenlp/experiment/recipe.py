@@ -10,17 +10,19 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from treenlp.data.leaks import MeasuredTexts
 from treenlp.encoder import (
     PieceTokenizer,
     QuantizedTensor,
@@ -32,18 +34,154 @@ from treenlp.encoder import (
 )
 from treenlp.encoder.quantize import BLOCK
 from treenlp.errors import ModelError
+from treenlp.experiment.meaning_data import (
+    collect_meaning,
+    read_meaning_texts,
+    train_meaning,
+    tuned_trunk,
+)
 from treenlp.experiment.parser_data import ParserData
 from treenlp.experiment.parser_stage import ParserTask
 from treenlp.experiment.trainer import Progress, TrainConfig, fit
+from treenlp.lexicon import generate, load_natural_cases
 from treenlp.parsing.grammar import Grammar
+from treenlp.parsing.parser import ChartParser, load_parser
 from treenlp.parsing.scorer import ParserConfig, SpanScorer
 from treenlp.text import Lang
 
-__all__ = ["ATOMS_PER_BATCH", "load_source_trunk", "pack", "read_scorer", "train_parser"]
+__all__ = [
+    "ATOMS_PER_BATCH",
+    "RecipeConfig",
+    "load_source_trunk",
+    "pack",
+    "read_scorer",
+    "run_recipe",
+    "train_parser",
+    "write_scorer",
+]
 
 TRUNK_VERSION = "trunk-1"
 ATOMS_PER_BATCH: dict[Lang, int] = {"zh": 1500, "en": 900}
 """Chart units in a batch: characters of Chinese, words of English."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeConfig:
+    """How long each stage learns, and from what.
+
+    Attributes:
+        parser_steps: optimizer steps of the parser; about 0.75 s each on two cores.
+        meaning_steps: optimizer steps of the meaning model; about 0.6 s each.
+        generated: Chinese items made from the lexicon.
+        free: leave out the sets that are for research or non-commercial use only.
+        minutes: of each stage, after which it stops with a checkpoint.
+        seed: of everything random.
+    """
+
+    parser_steps: int = 4_000
+    meaning_steps: int = 4_000
+    generated: int = 24_000
+    free: bool = False
+    minutes: float = float("inf")
+    seed: int = 1
+
+
+NOT_FREE = ("sst", "reviews", "sick", "sts", "lcqmc", "bq")
+"""Sets of the meaning model whose terms are research or non-commercial use."""
+FROZEN_LAYERS = 6
+"""Trunk layers below the meaning model's own."""
+
+
+def run_recipe(
+    work: Path,
+    output: Path,
+    config: RecipeConfig,
+    *,
+    trunk_folder: Path,
+    initial: Path | None = None,
+    report: Callable[[str, Progress], None] | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> bool:
+    """Train the parser, then the meaning model over its trees, and pack the model.
+
+    Everything in `work` is gone on with when the recipe is started again: finished stages are
+    not run twice.
+
+    Args:
+        work: folder of checkpoints and caches.
+        output: the model folder to write; its name is the model's.
+        config: sizes.
+        trunk_folder: what experiments/trunk/convert.py wrote.
+        initial: a model folder whose parser is gone on from; None starts from the trunk.
+        report: gets the stage's name and its progress.
+        say: gets a line at the start of each part.
+
+    Returns:
+        Whether all steps are done and the model is written; False if time ran out.
+    """
+
+    def told(stage: str) -> Callable[[Progress], None] | None:
+        return None if report is None else lambda progress: report(stage, progress)
+
+    trunk, tokenizer = load_source_trunk(trunk_folder)
+    done_note = work / "parser" / "done.json"
+    if not done_note.is_file():
+        say("reading trees, dependencies and the lexicon")
+        cases = [case.text for case in load_natural_cases()]
+        data = ParserData.read(
+            generate(split="train", n=config.generated, seed=config.seed),
+            measured=MeasuredTexts.read(own={"natural cases": cases}).holds,
+            free=config.free,
+            on_skip=lambda error: say(f"left out: {error}"),
+        )
+        start = None if initial is None else load_parser(initial).scorer.float()
+        if start is not None:
+            start.requires_grad_(True)
+        say("training the parser")
+        _, done = train_parser(
+            work / "parser",
+            trunk,
+            tokenizer,
+            data,
+            TrainConfig(steps=config.parser_steps, trunk_lr=2e-4, seed=config.seed),
+            initial=start,
+            report=told("parser"),
+            stop_after_minutes=config.minutes,
+        )
+        if not done:
+            return False
+        done_note.write_text(json.dumps(asdict(config)) + "\n", encoding="utf-8")
+    scorer = read_scorer(work / "parser", trunk.config)
+    say("parsing and storing the texts of the meaning model")
+    parser = ChartParser(copy.deepcopy(scorer), copy.deepcopy(trunk), tokenizer)
+    texts = read_meaning_texts(leave_out=NOT_FREE if config.free else ())
+    found = collect_meaning(
+        work / "texts", texts, parser, trunk, tokenizer, fork=FROZEN_LAYERS,
+        report=lambda what, done, total: say(f"{what}: {done:,} of {total:,}"),
+    )  # fmt: skip
+    say("training the meaning model")
+    task, done = train_meaning(
+        work / "meaning",
+        trunk,
+        found,
+        TrainConfig(steps=config.meaning_steps, seed=config.seed),
+        fork=FROZEN_LAYERS,
+        report=told("meaning"),
+        stop_after_minutes=config.minutes,
+    )
+    if not done:
+        return False
+    pack(
+        output,
+        name=output.name,
+        trunk=tuned_trunk(task, trunk),
+        frozen_layers=FROZEN_LAYERS,
+        scorer=scorer,
+        tokenizer_file=trunk_folder / "tokenizer.json",
+        meaning=task.model.state_dict(),
+        meaning_config=asdict(task.model.config),
+    )
+    return True
 
 
 def load_source_trunk(folder: Path) -> tuple[Trunk, PieceTokenizer]:
@@ -115,8 +253,6 @@ def write_scorer(folder: Path, scorer: SpanScorer) -> None:
 
 def read_scorer(folder: Path, trunk: TrunkConfig) -> SpanScorer:
     """Read what `write_scorer` wrote."""
-    from safetensors.torch import load_file
-
     path = folder / "parser.json"
     if not path.is_file():
         raise ModelError(f"no trained parser at {folder}; run the parser stage first")

@@ -6,8 +6,8 @@ rest. With fenceposts 0..T, child classes c and parent classes p (see `Grammar`)
 
     X[i,j,p] = logsum_c A[i,j,c] + child[p,c]
     R[i,j,p] = X[i,j,p]  (+)  logsum_k X[i,k,p] + R[k,j,p]
-    A[i,j,c] = logsum_words(c) word[i,j]
-               (+)  logsum_p,k X[i,k,p] + R[k,j,p] + affinity[k,j,p] + logsum_labels(p,c) phrase[i,j]
+    S[i,j,p] = logsum_k X[i,k,p] + R[k,j,p] + affinity[k,j,p]
+    A[i,j,c] = logsum_words(c) word[i,j]  (+)  logsum_p S[i,j,p] + logsum_labels(p,c) phrase[i,j]
     log Z    = logsum_c A[0,T,c] + root[c]
 
 This is the inside algorithm of Lari & Young (1990) for the span grammar of Zhang, Zhou & Li
@@ -442,6 +442,5 @@ def _best_labels(
         )
         labels[~is_word] = options.argmax(-1)
     return [
-        (i, j, label, word)
-        for (i, j, _, word), label in zip(chosen, labels.tolist(), strict=True)
+        (i, j, label, word) for (i, j, _, word), label in zip(chosen, labels.tolist(), strict=True)
     ]

@@ -228,9 +228,7 @@ class Grammar:
     def phrase_pair(self) -> tuple[int, ...]:
         """Per phrase label, the index of its class pair in `pairs`."""
         index = {pair: q for q, pair in enumerate(self.pairs)}
-        return tuple(
-            index[pair] for pair in zip(self.phrase_inner, self.phrase_outer, strict=True)
-        )
+        return tuple(index[pair] for pair in zip(self.phrase_inner, self.phrase_outer, strict=True))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` is the inverse."""

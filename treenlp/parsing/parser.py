@@ -76,9 +76,7 @@ class ChartParser:
         self.scorer = scorer.to(self.device).eval().requires_grad_(False)
         self.scorer.layers.to(self.dtype)
         self.trunk = trunk.to(self.device).eval().requires_grad_(False)
-        self._below = [
-            _as(layer, self.dtype) for layer in list(trunk.layers)[: scorer.config.fork]
-        ]
+        self._below = [_as(layer, self.dtype) for layer in list(trunk.layers)[: scorer.config.fork]]
         self.tokenizer = tokenizer
 
     def forests(self, sentences: Sequence[Sentence]) -> list[Forest]:
@@ -153,9 +151,7 @@ class ChartParser:
             counts - 1,
         )
         scores = scorer.chart_scores(lang, packed)
-        rows = [
-            tuple(row[:n]) for row, n in zip(order.tolist(), counts.tolist(), strict=True)
-        ]
+        rows = [tuple(row[:n]) for row, n in zip(order.tolist(), counts.tolist(), strict=True)]
         return _with_given_words(scores, sentences), rows
 
     def _keep(
@@ -194,9 +190,7 @@ def load_parser(folder: Path, device: str = "cpu", *, trunk: Trunk | None = None
     }
     scorer = SpanScorer(ParserConfig(**config["parser"]), trunk.config, grammars)
     scorer.load_state_dict(load_weights(folder / "parser.safetensors", version=config["version"]))
-    return ChartParser(
-        scorer, trunk, PieceTokenizer.load(folder / "tokenizer.json"), device=device
-    )
+    return ChartParser(scorer, trunk, PieceTokenizer.load(folder / "tokenizer.json"), device=device)
 
 
 def load_trunk(folder: Path) -> Trunk:
@@ -226,9 +220,7 @@ def join_stretches(trees: Sequence[Tree]) -> Tree:
     return trees[0] if len(trees) == 1 else Tree.build(JOINT, trees)
 
 
-def to_tree(
-    best: Viterbi, sentence: Sentence, grammar: Grammar, fenceposts: Sequence[int]
-) -> Tree:
+def to_tree(best: Viterbi, sentence: Sentence, grammar: Grammar, fenceposts: Sequence[int]) -> Tree:
     """A tree over the caller's words, unary chains expanded."""
     texts = sentence.atom_texts
     labels: list[str] = []
@@ -263,9 +255,7 @@ def _with_given_words(scores: ChartScores, sentences: Sequence[Sentence]) -> Cha
 
 def _batches(sentences: Sequence[Sentence]) -> Iterator[list[int]]:
     """Indices of sentences of one language and about one length, bounded by chart cells."""
-    order = sorted(
-        range(len(sentences)), key=lambda n: (sentences[n].lang, sentences[n].num_atoms)
-    )
+    order = sorted(range(len(sentences)), key=lambda n: (sentences[n].lang, sentences[n].num_atoms))
     batch: list[int] = []
     for n in order:
         cells = (sentences[n].num_atoms + 1) ** 2

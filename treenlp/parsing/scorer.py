@@ -153,9 +153,7 @@ class SpanScorer(nn.Module):
         mixed = self.mix(atoms.transpose(1, 2)).transpose(1, 2)
         return self.mix_norm(atoms + F.gelu(mixed)) * inside[..., None], static
 
-    def fenceposts(
-        self, batch: AtomBatch, atoms: Tensor, static: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def fenceposts(self, batch: AtomBatch, atoms: Tensor, static: Tensor) -> tuple[Tensor, Tensor]:
         """Vectors of fenceposts: contextual (B, F, 2 D) and context-free (B, F, D)."""
         left = torch.cat([self.edge[0].expand(len(atoms), 1, -1), atoms], 1)
         ends = torch.arange(left.shape[1], device=atoms.device) >= batch.lengths[:, None]

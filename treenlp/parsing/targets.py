@@ -57,7 +57,6 @@ class ChartTarget:
             inside_free &= ~(crosses_left | ((s < start) & (start < e) & (e < end)))
         return inside_free
 
-
     @property
     def is_whole(self) -> bool:
         """Whether every bracket and word is known, so that there is one tree."""
@@ -185,9 +184,7 @@ def _columns(rows: Sequence[tuple[int, ...]], count: int) -> Tensor:
     return torch.tensor(rows, dtype=torch.int64).reshape(-1, count).T
 
 
-def _locate(
-    spans: np.ndarray, known: Sequence[tuple[int, int, int, int]], fence: int
-) -> Tensor:
+def _locate(spans: np.ndarray, known: Sequence[tuple[int, int, int, int]], fence: int) -> Tensor:
     """Packed position and label of known (sentence, start, end, label)."""
     array = np.array(known, dtype=np.int64).reshape(-1, 4)
     key = (spans[0] * fence + spans[1]) * fence + spans[2]
@@ -202,7 +199,7 @@ def crf_loss(
     root: Tensor,
     grammar: Grammar,
 ) -> Tensor:
-    """log Z - log Z(constrained) of every sentence, (B,) nats, at least 0.
+    """Return log Z - log Z(constrained) of every sentence, (B,) nats, at least 0.
 
     Both sums are taken in one batched pass.
     """

@@ -1,0 +1,87 @@
+"""The training loop: resuming, refusing, stopping."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from treenlp.errors import ConfigError
+from treenlp.experiment.trainer import Progress, TrainConfig, TrainingDivergedError, fit
+
+CONFIG = TrainConfig(steps=12, lr=0.05, bf16=False)
+
+
+class Line(nn.Module):
+    """Fit a line through points that depend on the step alone, with dropout for its noise."""
+
+    def __init__(self, *, bad_step: int = -1, interrupt_at: int = -1) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = nn.Linear(3, 1)
+        self.bad_step = bad_step
+        self.interrupt_at = interrupt_at
+
+    def batch(self, step: int) -> tuple[int, Tensor]:
+        if step == self.interrupt_at:
+            raise KeyboardInterrupt
+        return step, torch.randn(8, 3, generator=torch.Generator().manual_seed(step))
+
+    def loss(self, batch: object) -> Tensor:
+        assert isinstance(batch, tuple)
+        step, points = batch
+        if step == self.bad_step:
+            return self.layer(points).sum() * float("nan")
+        guess = self.layer(nn.functional.dropout(points, 0.2, self.training))
+        return ((guess[:, 0] - points.sum(-1)) ** 2).mean()
+
+
+def weights(model: nn.Module) -> list[Tensor]:
+    return [parameter.detach().clone() for parameter in model.parameters()]
+
+
+def test_an_interrupted_run_resumes_to_the_numbers_of_an_uninterrupted_one(tmp_path: Path) -> None:
+    whole = Line()
+    assert fit(whole, whole, CONFIG, tmp_path / "whole")
+    broken = Line(interrupt_at=5)
+    with pytest.raises(KeyboardInterrupt):
+        fit(broken, broken, CONFIG, tmp_path / "broken")
+    note = json.loads((tmp_path / "broken" / "checkpoint.json").read_text(encoding="utf-8"))
+    assert note["step"] == 5
+    again = Line()
+    assert fit(again, again, CONFIG, tmp_path / "broken")
+    for one, other in zip(weights(whole), weights(again), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_time_running_out_leaves_a_checkpoint(tmp_path: Path) -> None:
+    model = Line()
+    assert not fit(model, model, CONFIG, tmp_path, stop_after_minutes=0.0)
+    assert fit(model, model, CONFIG, tmp_path)
+    assert len(list(tmp_path.glob("checkpoint-*.safetensors"))) == 1
+
+
+def test_a_checkpoint_of_another_config_is_refused(tmp_path: Path) -> None:
+    model = Line()
+    fit(model, model, CONFIG, tmp_path, stop_after_minutes=0.0)
+    with pytest.raises(ConfigError, match="belongs to a run with"):
+        fit(model, model, replace(CONFIG, lr=0.1), tmp_path)
+
+
+def test_a_loss_that_is_no_number_stops_and_names_the_step(tmp_path: Path) -> None:
+    model = Line(bad_step=3)
+    with pytest.raises(TrainingDivergedError, match="at step 3"):
+        fit(model, model, CONFIG, tmp_path)
+    assert all(torch.isfinite(weight).all() for weight in weights(model))
+
+
+def test_progress_is_reported(tmp_path: Path) -> None:
+    seen: list[Progress] = []
+    model = Line()
+    fit(model, model, CONFIG, tmp_path, report=seen.append, every=5)
+    assert [progress.step for progress in seen] == [5, 10, 12]
+    assert all(progress.steps == 12 and progress.loss > 0 for progress in seen)
