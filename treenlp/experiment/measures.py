@@ -1,0 +1,716 @@
+"""What is measured of a model: parser, sentiment and similarity, each on data given.
+
+Every measure takes a `System` and data, and returns figures with an interval over independent
+units. Which data, and which of it is for tuning or for the end, is said in
+`treenlp.experiment.evaluate`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from treenlp.data.dependencies import GoldSentence, attachment_cases
+from treenlp.data.sentiment import Review, SentimentTree
+from treenlp.data.similarity import SentencePair
+from treenlp.errors import InputError
+from treenlp.experiment.scores import (
+    Direction,
+    Figure,
+    Split,
+    bootstrap_pairs,
+    bootstrap_ratio,
+    digest_texts,
+)
+from treenlp.lexicon import GeneratedItem
+from treenlp.lexicon.entries import NaturalCase
+from treenlp.parsing.forest import Forest
+from treenlp.parsing.metrics import (
+    bracket_counts,
+    crossings,
+    is_attached,
+    trim_offsets,
+    word_counts,
+)
+from treenlp.parsing.parser import load_parser, load_trunk
+from treenlp.tasks.reader import TreeMeaning, leaf_offsets, load_meaning
+from treenlp.tasks.sentiment import NEUTRAL, span_labels
+from treenlp.tasks.similarity import pearson, spearman
+from treenlp.text import Document, Sentence
+from treenlp.trees.tree import Tree
+
+__all__ = [
+    "Report",
+    "Result",
+    "System",
+    "is_case_right",
+    "measure_brackets",
+    "measure_cases",
+    "measure_dependencies",
+    "measure_pairs",
+    "measure_reviews",
+    "measure_similarity",
+    "measure_treebank_sentiment",
+    "to_stderr",
+]
+
+Offsets = tuple[int, int]
+Report = Callable[[str, int, int], None]
+"""Gets what is being done, the number of units done and the number of all."""
+
+_CHUNK = 256
+_READINGS, _MIN_PROB = 5, 0.05  # what a user is shown unless he asks for something else
+
+
+class Parser(Protocol):
+    """What the measures ask of a parser."""
+
+    max_atoms: int
+
+    def parse(self, sentences: Sequence[Sentence]) -> Sequence[Tree]:
+        """Return the best tree of every sentence."""
+
+    def forests(self, sentences: Sequence[Sentence]) -> Sequence[Forest]:
+        """Return the forest of every sentence."""
+
+
+class Meaning(Protocol):
+    """What the measures ask of a meaning model."""
+
+    def judge(
+        self, sentences: Sequence[Sentence], trees: Sequence[Sequence[Tree]]
+    ) -> Sequence[Sequence[TreeMeaning]]:
+        """Compose every tree of every sentence."""
+
+    def judge_nodes(
+        self, sentences: Sequence[Sentence], trees: Sequence[Tree]
+    ) -> Sequence[Mapping[Offsets, Sequence[float]]]:
+        """Return five sentiment probabilities of every node of one tree for each sentence."""
+
+    def judge_texts(self, texts: Sequence[Sequence[TreeMeaning]]) -> Sequence[Sequence[float]]:
+        """Return five sentiment probabilities for every text from its sentences."""
+
+    def similarity(
+        self, pairs: Sequence[tuple[Sequence[TreeMeaning], Sequence[TreeMeaning]]]
+    ) -> Sequence[float]:
+        """Return the similarity in [0, 1] of every pair of texts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class System:
+    """What is measured.
+
+    Attributes:
+        name: name of the model.
+        parser: of the model.
+        meaning: of the model.
+    """
+
+    name: str
+    parser: Parser
+    meaning: Meaning
+
+    @classmethod
+    def load(cls, folder: Path, device: str = "cpu") -> System:
+        """Read a model folder.
+
+        Raises:
+            ModelError: if a file is missing, damaged or of another version.
+        """
+        trunk = load_trunk(folder)
+        return cls(
+            name=folder.name,
+            parser=load_parser(folder, device, trunk=trunk),
+            meaning=load_meaning(folder, device, trunk=trunk),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """A figure before it is known what it was measured for; see `Figure`."""
+
+    name: str
+    direction: Direction
+    value: float
+    low: float
+    high: float
+    n: int
+    inputs: str
+    details: Mapping[str, float]
+
+    def figure(self, *, prefix: str, split: Split, seconds: float) -> Figure:
+        """Return the figure of a set."""
+        return Figure(
+            name=f"{prefix}.{self.name}",
+            split=split,
+            direction=self.direction,
+            value=self.value,
+            low=self.low,
+            high=self.high,
+            n=self.n,
+            inputs=self.inputs,
+            seconds=seconds,
+            details=self.details,
+        )
+
+
+def to_stderr(what: str, done: int, total: int) -> None:
+    """Say on standard error how far a measure is: one line, rewritten at a terminal."""
+    end = "\n" if done >= total or not sys.stderr.isatty() else ""
+    start = "\r" if sys.stderr.isatty() else ""
+    sys.stderr.write(f"{start}evaluate: {what} {done}/{total}{end}")
+    sys.stderr.flush()
+
+
+def _share(
+    name: str,
+    counts: ArrayLike,
+    inputs: str,
+    *,
+    direction: Direction = "higher",
+    details: Mapping[str, float] | None = None,
+) -> Result:
+    """A share: (U, 2) of counted and all, for every independent unit."""
+    table = np.asarray(counts, dtype=np.float64).reshape(-1, 2)
+    value, low, high = bootstrap_ratio(table, lambda s: float(s[0] / s[1]) if s[1] else math.nan)
+    return Result(
+        name=name,
+        direction=direction,
+        value=value,
+        low=low,
+        high=high,
+        n=int(table[:, 1].sum()),
+        inputs=inputs,
+        details={"count": float(table[:, 0].sum()), **(details or {})},
+    )
+
+
+def _by_kind(kinds: Sequence[str], rights: Sequence[bool]) -> dict[str, float]:
+    """Share of right answers for each kind."""
+    totals, right = Counter(kinds), Counter(k for k, r in zip(kinds, rights, strict=True) if r)
+    return {kind: right[kind] / totals[kind] for kind in sorted(totals)}
+
+
+T = TypeVar("T")
+
+
+def _chunks(items: Sequence[T], what: str, report: Report | None) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), _CHUNK):
+        yield items[start : start + _CHUNK]
+        if report is not None:
+            report(what, min(start + _CHUNK, len(items)), len(items))
+
+
+def _parse(
+    system: System, sentences: Sequence[Sentence], what: str, report: Report | None
+) -> list[Tree]:
+    return [
+        tree
+        for part in _chunks(sentences, what, report)
+        for tree in system.parser.parse(list(part))
+    ]
+
+
+def _sentence(text: str) -> Sentence:
+    """A Chinese sentence of raw text, whatever marks it holds."""
+    sentence = Sentence.from_text(text, lang="zh")
+    if sentence is None:
+        raise InputError(f"found the blank sentence {text!r}, expected text; check the data")
+    return sentence
+
+
+def _words(tree: Tree, sentence: Sentence) -> list[Offsets]:
+    """Offsets of a tree's leaves in the caller's text."""
+    return [(s + sentence.start, e + sentence.start) for s, e in leaf_offsets(tree, sentence)]
+
+
+def _phrases(tree: Tree, words: Sequence[Offsets]) -> list[Offsets]:
+    return [(words[c.start][0], words[c.end - 1][1]) for c in tree.constituents()]
+
+
+def measure_cases(
+    system: System,
+    cases: Sequence[NaturalCase],
+    *,
+    name: str = "right",
+    report: Report | None = None,
+) -> list[Result]:
+    """Judge hand-written sentences: the phrases of the best tree, and the readings listed.
+
+    Args:
+        system: what is measured.
+        cases: the sentences.
+        name: of the figure.
+        report: told about progress.
+
+    Returns:
+        The share of cases that are right, with the share of each kind.
+    """
+    rights = []
+    for part in _chunks(cases, "cases", report):
+        for case in part:
+            document = Document.from_text(case.text, lang="zh")
+            sentences = [s for d in document for s in d.stretches(system.parser.max_atoms)]
+            rights.append(is_case_right(case, sentences, system.parser.forests(sentences)))
+    inputs = digest_texts(
+        f"{c.text} {c.must} {c.must_not} {c.readings_min} {c.readings_max}" for c in cases
+    )
+    details = _by_kind([case.kind for case in cases], rights)
+    return [_share(name, [(right, 1) for right in rights], inputs, details=details)]
+
+
+def is_case_right(
+    case: NaturalCase, sentences: Sequence[Sentence], forests: Sequence[Forest]
+) -> bool:
+    """Return whether a hand-written case is right.
+
+    The best tree has every phrase that it must have (a word counts as one) and none that it must
+    not, and the number of readings listed by default is within the case's bounds. Of two readings
+    of a toss-up over a numeral and a classifier, one counts the first noun and one the second.
+
+    Args:
+        case: the case.
+        sentences: its sentences.
+        forests: one for each.
+    """
+    spans: set[Offsets] = set()
+    for sentence, forest in zip(sentences, forests, strict=True):
+        spans |= _units(forest.argmax(), sentence, case.text)
+    wanted = {trim_offsets(start, end, case.text) for start, end in case.must}
+    banned = {trim_offsets(start, end, case.text) for start, end in case.must_not}
+    if not wanted <= spans or banned & spans:
+        return False
+    if case.readings_min is None and case.readings_max is None:
+        return True
+    listed = [forest.readings(_READINGS, _MIN_PROB).listed for forest in forests]
+    most = max((len(readings) for readings in listed), default=0)
+    low = 0 if case.readings_min is None else case.readings_min
+    high = math.inf if case.readings_max is None else case.readings_max
+    if not low <= most <= high:
+        return False
+    if case.text == _TOSS_UP:
+        sides = [
+            _TOSS_UP_LOW in _units(reading.tree, sentences[0], case.text) for reading in listed[0]
+        ]
+        return any(sides) and not all(sides)
+    return True
+
+
+_TOSS_UP, _TOSS_UP_LOW = "两个大学的老师", (0, 4)
+
+
+def _units(tree: Tree, sentence: Sentence, text: str) -> set[Offsets]:
+    """Offsets of all phrases and words, without marks at their edges."""
+    words = _words(tree, sentence)
+    return {trim_offsets(start, end, text) for start, end in (*_phrases(tree, words), *words)}
+
+
+def measure_pairs(
+    system: System, items: Sequence[GeneratedItem], *, report: Report | None = None
+) -> list[Result]:
+    """Judge generated pairs over the same nouns: a pair is right if all its members are.
+
+    Args:
+        system: what is measured.
+        items: members of pairs, in any order. Toss-ups, items without a partner of another
+            structure, and pairs whose structures cannot be told by a phrase take no part.
+        report: told about progress.
+
+    Returns:
+        The share of pairs that are right, with the shares of each construction and structure.
+    """
+    groups: dict[int, list[GeneratedItem]] = defaultdict(list)
+    for item in items:
+        if not item.alternatives:
+            groups[item.pair_id].append(item)
+    pairs = [
+        (group, contrasts)
+        for _, group in sorted(groups.items())
+        if len({item.member for item in group}) > 1
+        and all(contrasts := [_contrast(item, group) for item in group])
+    ]
+    sentences = [_sentence(item.text) for group, _ in pairs for item in group]
+    trees = iter(_parse(system, sentences, "generated pairs", report))
+    where = iter(sentences)
+    rights, kinds, members, member_rights = [], [], [], []
+    for group, contrasts in pairs:
+        own = [
+            _is_member_right(item, contrast, next(trees), next(where))
+            for item, contrast in zip(group, contrasts, strict=True)
+        ]
+        rights.append(all(own))
+        kinds.append(group[0].kind)
+        members += [f"{item.kind}.{item.member}" for item in group]
+        member_rights += own
+    details = {**_by_kind(kinds, rights), **_by_kind(members, member_rights)}
+    details["members"] = sum(member_rights) / len(member_rights) if members else math.nan
+    inputs = digest_texts(f"{i.pair_id} {i.text} {i.tree}" for group, _ in pairs for i in group)
+    return [_share("pairs", [(right, 1) for right in rights], inputs, details=details)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Contrast:
+    """What tells the structure of an item from those of its partners.
+
+    Attributes:
+        wanted: offsets of phrases that only its own tree has.
+        banned: offsets of phrases that only a partner's tree has.
+        gold: offsets of the phrases of its tree where the trees differ.
+    """
+
+    wanted: frozenset[Offsets]
+    banned: frozenset[Offsets]
+    gold: frozenset[Offsets]
+
+    def __bool__(self) -> bool:
+        return bool(self.wanted or self.banned)
+
+
+def _contrast(item: GeneratedItem, group: Sequence[GeneratedItem]) -> _Contrast:
+    starts = [0]
+    for word in item.tree.leaves:
+        starts.append(starts[-1] + len(word))
+
+    def offsets(spans: set[Offsets]) -> frozenset[Offsets]:
+        placed = (trim_offsets(starts[i], starts[j], item.text) for i, j in spans)
+        return frozenset((s, e) for s, e in placed if e - s >= 2)
+
+    own = offsets({(c.start, c.end) for c in item.tree.constituents()})
+    others: frozenset[Offsets] = frozenset()
+    shared = own
+    for other in group:
+        if other.member != item.member:
+            places = _align(other.tree.leaves, item.tree.leaves)
+            found = offsets(
+                {
+                    (places[c.start], places[c.end])
+                    for c in other.tree.constituents()
+                    if c.start in places and c.end in places
+                }
+            )
+            others |= found
+            shared &= found
+    differing = (own - shared) | (others - own)
+    if not differing:
+        return _Contrast(wanted=frozenset(), banned=frozenset(), gold=own)
+    start, end = min(s for s, _ in differing), max(e for _, e in differing)
+    inside = frozenset((s, e) for s, e in own if start <= s and e <= end)
+    return _Contrast(wanted=own - shared, banned=others - own, gold=inside)
+
+
+def _align(first: Sequence[str], second: Sequence[str]) -> dict[int, int]:
+    """Map places between words of one sentence to those of another in the same frame."""
+    if len(first) == len(second):
+        return {place: place for place in range(len(first) + 1)}
+    places = {0: 0, len(first): len(second)}
+    matcher = difflib.SequenceMatcher(None, list(first), list(second), autojunk=False)
+    for _, i, i_end, j, j_end in matcher.get_opcodes():
+        places |= {i: j, i_end: j_end}
+        if i_end - i == j_end - j:
+            places |= {i + step: j + step for step in range(i_end - i)}
+    return places
+
+
+def _is_member_right(
+    item: GeneratedItem, contrast: _Contrast, tree: Tree, sentence: Sentence
+) -> bool:
+    """Return whether a tree has the structure of a generated item and not a partner's.
+
+    It has the phrases that only the item's tree has and none that only a partner's has, and
+    nothing in it crosses a phrase of the item's tree where the two differ.
+    """
+    text = item.text
+    found = {trim_offsets(s, e, text) for s, e in _phrases(tree, _words(tree, sentence))}
+    if not contrast.wanted <= found or contrast.banned & found:
+        return False
+    return not any(
+        s < first < e < last or first < s < last < e
+        for s, e in found
+        for first, last in contrast.gold
+    )
+
+
+def measure_dependencies(
+    system: System,
+    sentences: Sequence[GoldSentence],
+    *,
+    attachment: bool = True,
+    report: Report | None = None,
+) -> list[Result]:
+    """Compare best trees of raw text with gold dependencies.
+
+    Args:
+        system: what is measured.
+        sentences: with gold words and dependencies.
+        attachment: whether to look for natural `Num CL … N1 的 N2`, too.
+        report: told about progress.
+
+    Returns:
+        The share of phrases that cross a gold subtree; with `attachment`, the share of natural
+        cases attached as the gold dependencies say; F1 of words, for information.
+    """
+    raw = [_sentence(gold.text) for gold in sentences]
+    trees = _parse(system, raw, "dependencies", report)
+    crossed, segmented, attached = [], [], []
+    kinds: list[str] = []
+    for gold, sentence, tree in zip(sentences, raw, trees, strict=True):
+        words = _words(tree, sentence)
+        phrases = _phrases(tree, words)
+        counts = crossings(phrases, gold.subtrees, gold.text)
+        crossed.append((counts.crossing, counts.total))
+        matched = word_counts(gold.words, words)
+        segmented.append((matched.correct, matched.predicted, matched.gold))
+        for case in attachment_cases([gold]):
+            attached.append(is_attached(case, phrases))
+            kinds.append("high" if case.is_high else "low")
+    inputs = digest_texts(f"{gold.text} {gold.subtrees} {gold.words}" for gold in sentences)
+    results = [_share("crossings", crossed, inputs, direction="lower")]
+    if attachment:
+        results.append(
+            _share(
+                "attachment", [(a, 1) for a in attached], inputs, details=_by_kind(kinds, attached)
+            )
+        )
+    results.append(_f1("words", segmented, inputs, direction="information"))
+    return results
+
+
+def _f1(
+    name: str,
+    counts: ArrayLike,
+    inputs: str,
+    *,
+    direction: Direction = "higher",
+    details: Mapping[str, float] | None = None,
+) -> Result:
+    """F1 of (U, 3) of right, predicted and gold."""
+    table = np.asarray(counts, dtype=np.float64).reshape(-1, 3)
+
+    def f1(sums: NDArray[np.float64]) -> float:
+        total = sums[1] + sums[2]
+        return float(2 * sums[0] / total) if total else math.nan
+
+    value, low, high = bootstrap_ratio(table, f1)
+    right, predicted, gold = table.sum(0) if len(table) else (0.0, 0.0, 0.0)
+    return Result(
+        name=name,
+        direction=direction,
+        value=value,
+        low=low,
+        high=high,
+        n=int(gold),
+        inputs=inputs,
+        details={
+            "precision": float(right / predicted) if predicted else 0.0,
+            "recall": float(right / gold) if gold else 0.0,
+            **(details or {}),
+        },
+    )
+
+
+def measure_brackets(
+    system: System, domains: Mapping[str, Sequence[Tree]], *, report: Report | None = None
+) -> list[Result]:
+    """Compare best trees over given English words with gold trees: labelled F1.
+
+    Args:
+        system: what is measured.
+        domains: gold trees of each domain.
+        report: told about progress.
+
+    Returns:
+        Labelled F1 over the brackets of all domains, and that of each.
+    """
+    gold = [(domain, tree) for domain, trees in domains.items() for tree in trees]
+    sentences = [Sentence.from_words(tree.leaves, lang="en") for _, tree in gold]
+    found = _parse(system, sentences, "brackets", report)
+    rows = []
+    by_domain: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
+    for (domain, tree), predicted in zip(gold, found, strict=True):
+        counts = bracket_counts(tree, predicted.with_leaves(tree.leaves))
+        rows.append((counts.labelled, counts.predicted, counts.gold))
+        by_domain[domain].append(rows[-1])
+    details = {}
+    for domain, own in by_domain.items():
+        right, predicted_sum, gold_sum = (sum(column) for column in zip(*own, strict=True))
+        total = predicted_sum + gold_sum
+        details[domain] = 2 * right / total if total else 0.0
+    inputs = digest_texts(f"{domain} {tree}" for domain, tree in gold)
+    return [_f1("labelled_f1", rows, inputs, details=details)]
+
+
+def measure_treebank_sentiment(
+    system: System, items: Sequence[SentimentTree], *, report: Report | None = None
+) -> list[Result]:
+    """Score sentiment classes of sentences on our own trees, and of phrases on the treebank's.
+
+    The words are those of the treebank, in running text. Sentences are judged by the best tree of
+    the parser; all nodes, words and roots included, on the treebank's own binary trees.
+
+    Args:
+        system: what is measured.
+        items: labelled sentences.
+        report: told about progress.
+
+    Returns:
+        Accuracy in five classes, accuracy of the side of sentences that are not neutral, and
+        accuracy over all nodes.
+    """
+    fine, binary, nodes = [], [], []
+    order = sorted(range(len(items)), key=lambda n: len(items[n].words))
+    for part in _chunks(order, "phrases", report):
+        chosen = [items[n] for n in part]
+        sentences = [_with_words(item) for item in chosen]
+        parsed = system.parser.parse(sentences)
+        found = system.meaning.judge(sentences, [[tree] for tree in parsed])
+        by_node = system.meaning.judge_nodes(sentences, [item.tree for item in chosen])
+        for item, (meaning,), own in zip(chosen, found, by_node, strict=True):
+            fine.append((_class(meaning.distribution) == item.label, 1))
+            if item.label != NEUTRAL:
+                side = _is_positive(meaning.distribution)
+                binary.append((side == (item.label > NEUTRAL), 1))
+            labels = span_labels(item.tree)
+            right = sum(_class(own[span]) == label for span, label in labels.items())
+            nodes.append((right, len(labels)))
+    inputs = digest_texts(f"{item.text} {item.tree}" for item in items)
+    return [
+        _share("root", fine, inputs),
+        _share("binary", binary, inputs),
+        _share("nodes", nodes, inputs),
+    ]
+
+
+def _with_words(item: SentimentTree) -> Sentence:
+    return Sentence(
+        text=item.text,
+        start=item.words[0][0],
+        end=item.words[-1][1],
+        lang="en",
+        atoms=item.words,
+        is_tokenized=True,
+        words=tuple((n, n + 1) for n in range(len(item.words))),
+    )
+
+
+def _class(distribution: Sequence[float]) -> int:
+    """Most probable class, the lower one of a tie."""
+    return max(range(len(distribution)), key=lambda place: (distribution[place], -place))
+
+
+def _is_positive(distribution: Sequence[float]) -> bool:
+    """Whether the positive classes outweigh the negative ones, neutral left out."""
+    return sum(distribution[NEUTRAL + 1 :]) > sum(distribution[:NEUTRAL])
+
+
+def measure_reviews(
+    system: System, reviews: Sequence[Review], *, report: Report | None = None
+) -> list[Result]:
+    """Score the side of whole reviews from raw text: sentences, best trees, text.
+
+    Args:
+        system: what is measured.
+        reviews: labelled positive or negative.
+        report: told about progress.
+
+    Returns:
+        Accuracy, with that of each label.
+    """
+    texts = _read_texts(system, [review.text for review in reviews], "reviews", report)
+    answered = [n for n, meanings in enumerate(texts) if meanings]
+    rights = [False] * len(reviews)  # a review that shows nothing is judged neither way: wrong
+    for part in _chunks(answered, "texts", None):
+        judged = system.meaning.judge_texts([texts[n] for n in part])
+        for n, distribution in zip(part, judged, strict=True):
+            rights[n] = _is_positive(distribution) == (reviews[n].label == 1)
+    details = _by_kind(["positive" if r.label == 1 else "negative" for r in reviews], rights)
+    inputs = digest_texts(f"{review.label} {review.text}" for review in reviews)
+    return [_share("binary", [(right, 1) for right in rights], inputs, details=details)]
+
+
+def _read_texts(
+    system: System, texts: Sequence[str], what: str, report: Report | None
+) -> list[list[TreeMeaning]]:
+    """Split texts as users have them split, parse and compose: meanings by text, in order."""
+    units = [
+        (n, part)
+        for n, text in enumerate(texts)
+        for sentence in Document.from_text(text)
+        for part in sentence.stretches(system.parser.max_atoms)
+    ]
+    order = sorted(range(len(units)), key=lambda u: (units[u][1].lang, units[u][1].num_atoms))
+    found: dict[int, TreeMeaning] = {}
+    for chunk in _chunks(order, what, report):
+        for part in _small(chunk, [units[u][1].num_atoms for u in chunk]):
+            sentences = [units[u][1] for u in part]
+            trees = system.parser.parse(sentences)
+            judged = system.meaning.judge(sentences, [[tree] for tree in trees])
+            for u, (meaning,) in zip(part, judged, strict=True):
+                found[u] = meaning
+    meanings: list[list[TreeMeaning]] = [[] for _ in texts]
+    for u, (n, _) in enumerate(units):
+        meanings[n].append(found[u])
+    return meanings
+
+
+def _small(order: Sequence[int], sizes: Sequence[int]) -> Iterator[list[int]]:
+    """Cut units, sorted by size, so that no batch holds more than some 3,000 atoms."""
+    batch: list[int] = []
+    for unit, size in zip(order, sizes, strict=True):
+        if batch and (len(batch) + 1) * size > 3000:
+            yield batch
+            batch = []
+        batch.append(unit)
+    if batch:
+        yield batch
+
+
+def measure_similarity(
+    system: System,
+    pairs: Sequence[SentencePair],
+    *,
+    rank: bool = False,
+    report: Report | None = None,
+) -> list[Result]:
+    """Correlate the similarity of pairs with what people say.
+
+    Args:
+        system: what is measured.
+        pairs: with graded scores.
+        rank: whether Spearman's coefficient is the figure, rather than Pearson's.
+        report: told about progress.
+
+    Returns:
+        The coefficient, with the other one among its details.
+    """
+    texts = list(dict.fromkeys(text for pair in pairs for text in (pair.first, pair.second)))
+    meanings = dict(zip(texts, _read_texts(system, texts, "pairs", report), strict=True))
+    answers: list[float] = []
+    for part in _chunks(pairs, "pairs", None):
+        answers += system.meaning.similarity(
+            [(meanings[pair.first], meanings[pair.second]) for pair in part]
+        )
+    targets = [pair.score for pair in pairs]
+    name, other = ("spearman", "pearson") if rank else ("pearson", "spearman")
+    functions = {"pearson": pearson, "spearman": spearman}
+    value, low, high = bootstrap_pairs(answers, targets, functions[name])
+    return [
+        Result(
+            name=name,
+            direction="higher",
+            value=value,
+            low=low,
+            high=high,
+            n=len(pairs),
+            inputs=digest_texts(f"{p.score:.6f}\t{p.first}\t{p.second}" for p in pairs),
+            details={other: functions[other](answers, targets)},
+        )
+    ]
