@@ -113,7 +113,7 @@ def loss_of(parser: ChartParser, targets: list[ChartTarget]) -> torch.Tensor:
         hidden = scorer.contextualize(trunk, batch)
         fence, words = scorer.fenceposts(batch, *scorer.atoms(trunk, batch, hidden))
         packed = scorer.score_fenceposts("zh", fence, words, batch.lengths)
-        head, grammar = scorer.heads["zh"], scorer.grammars["zh"]
+        head, grammar = scorer.head("zh"), scorer.grammars["zh"]
         loss = crf_loss(packed, TargetBatch.build(targets, grammar), head.child, head.root, grammar)
         total = log_partition(scorer.chart_scores("zh", packed), grammar)
     assert torch.isfinite(total).all()

@@ -181,7 +181,7 @@ class ParserTask(nn.Module):
         vectors = F.dropout(vectors, self.dropout, self.training)
         fence, words = scorer.fenceposts(atoms, vectors, static)
         packed = scorer.score_fenceposts(lang, fence, words, atoms.lengths)
-        head = scorer.heads[lang]
+        head = scorer.head(lang)
         with torch.autocast("cpu", enabled=False):
             each = crf_loss(packed, batch.targets, head.child, head.root, scorer.grammars[lang])
             loss = (each * batch.targets.weight).sum() / atoms.lengths.sum()

@@ -237,6 +237,7 @@ class Grammar:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Grammar:
         """Inverse of `to_dict`."""
-        return cls(
-            **{key: tuple(v) if isinstance(v, list) else v for key, v in dict(values).items()}
-        )
+        tuples: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+        }
+        return cls(**tuples)

@@ -161,7 +161,7 @@ class ChartParser:
         at = torch.arange(fence.shape[1], device=fence.device)
         keep = at <= lengths[:, None]
         if lang == "zh":
-            ends = self.scorer.heads[lang].boundary(fence).squeeze(-1).float().sigmoid()
+            ends = self.scorer.head(lang).boundary(fence).squeeze(-1).float().sigmoid()
             likely = ends >= self.scorer.config.boundary_floor
             keep = keep & (likely | (at == 0) | (at == lengths[:, None]))
         for b, sentence in enumerate(sentences):
@@ -188,16 +188,20 @@ def load_parser(folder: Path, device: str = "cpu", *, trunk: Trunk | None = None
     grammars: dict[Lang, Grammar] = {
         lang: Grammar.from_dict(values) for lang, values in config["grammars"].items()
     }
-    scorer = SpanScorer(ParserConfig(**config["parser"]), trunk.config, grammars)
-    scorer.load_state_dict(load_weights(folder / "parser.safetensors", version=config["version"]))
+    weights = load_weights(folder / "parser.safetensors", version=config["version"])
+    with torch.device("meta"):  # no time is spent on initial weights
+        scorer = SpanScorer(ParserConfig(**config["parser"]), trunk.config, grammars)
+    scorer.load_state_dict(weights, assign=True)
     return ChartParser(scorer, trunk, PieceTokenizer.load(folder / "tokenizer.json"), device=device)
 
 
 def load_trunk(folder: Path) -> Trunk:
     """Read the shared trunk of a model folder; errors as for `load_parser`."""
     config = read_model_config(folder)
-    trunk = Trunk(TrunkConfig(**config["trunk"]))
-    trunk.load_state_dict(load_weights(folder / "trunk.safetensors", version=config["version"]))
+    weights = load_weights(folder / "trunk.safetensors", version=config["version"])
+    with torch.device("meta"):
+        trunk = Trunk(TrunkConfig(**config["trunk"]))
+    trunk.load_state_dict(weights, assign=True)
     return trunk.eval().requires_grad_(False)
 
 

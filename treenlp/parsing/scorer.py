@@ -11,6 +11,7 @@ noun, a verb with its object).
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,7 @@ from treenlp.parsing.chart import NEG, ChartScores
 from treenlp.parsing.grammar import Grammar
 from treenlp.text import Lang
 
-__all__ = ["PackedScores", "ParserConfig", "SpanScorer"]
+__all__ = ["LanguageHead", "PackedScores", "ParserConfig", "SpanScorer"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +78,7 @@ class PackedScores:
     lengths: Tensor
 
 
-class _LanguageHead(nn.Module):
+class LanguageHead(nn.Module):
     """Everything that depends on the labels of one language."""
 
     def __init__(self, config: ParserConfig, grammar: Grammar) -> None:
@@ -119,8 +120,12 @@ class SpanScorer(nn.Module):
         self.edge = nn.Parameter(torch.zeros(2, size))
         self.window = nn.Linear(config.affinity_window * trunk.hidden_size, size)
         self.heads = nn.ModuleDict(
-            {lang: _LanguageHead(config, grammar) for lang, grammar in grammars.items()}
+            {lang: LanguageHead(config, grammar) for lang, grammar in grammars.items()}
         )
+
+    def head(self, lang: Lang) -> LanguageHead:
+        """What belongs to the labels of one language."""
+        return cast(LanguageHead, self.heads[lang])
 
     def copy_layers(self, trunk: Trunk) -> None:
         """Start from the trunk's own layers."""
@@ -169,7 +174,7 @@ class SpanScorer(nn.Module):
         self, lang: Lang, fence: Tensor, words: Tensor, lengths: Tensor
     ) -> PackedScores:
         """Score all spans between fenceposts (B, F, .) of sentences of `lengths` units."""
-        head = self.heads[lang]
+        head = self.head(lang)
         grammar = self.grammars[lang]
         batch, size = fence.shape[:2]
         at = torch.arange(size, device=fence.device)
@@ -202,7 +207,7 @@ class SpanScorer(nn.Module):
 
     def chart_scores(self, lang: Lang, packed: PackedScores) -> ChartScores:
         """Lay packed scores out as a chart and apply the language's temperature."""
-        grammar, head = self.grammars[lang], self.heads[lang]
+        grammar, head = self.grammars[lang], self.head(lang)
         config = self.config
         heat = config.temperature_zh if lang == "zh" else config.temperature_en
         batch, fence = packed.boundary.shape
