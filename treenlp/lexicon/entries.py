@@ -9,7 +9,7 @@ by a checksum of its characters, so that the answer never depends on the order o
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -255,26 +255,28 @@ class Lexicon:
 
     @cached_property
     def _reserved(self) -> Mapping[str, Split]:
-        words: dict[str, Split] = {}
-        for frequency in self.frequencies:
-            for word in (*frequency.verbs, *frequency.objects):
-                words.setdefault(word, frequency.split)
-        for timed in self.timed_nouns:
-            for word in (timed.text, *timed.verbs, *timed.waiting):
-                words.setdefault(word, timed.split)
-        for either in self.either:
-            for word in (*either.verbs, *(name for pair in either.pairs for name in pair)):
-                words.setdefault(word, either.split)
-        for word in self.carrier_words:
-            words[word] = "train"
-        return words
+        rows: list[tuple[Split, Iterable[str]]] = [("train", self.carrier_words)]
+        rows += [(row.split, (row.text,)) for row in self.classifiers.values()]
+        rows += [(row.split, (row.unit,)) for row in self.durations]
+        rows += [(row.split, (row.measure, *row.verbs, *row.objects)) for row in self.frequencies]
+        rows += [(row.split, (row.text, *row.verbs, *row.waiting)) for row in self.timed_nouns]
+        rows += [(row.split, row.verbs) for row in self.either]
+        rows += [(row.split, pair) for row in self.either for pair in row.pairs]
+        rows += [
+            (row.split, _template_words(tree)) for row in self.segmentations for tree in row.trees
+        ]
+        reserved: dict[str, Split] = {}
+        for split, words in sorted(rows, key=lambda row: row[0] != "train"):
+            for word in words:
+                reserved.setdefault(word, split)
+        return reserved
 
     def split_of(self, word: str) -> Split:
         """Return to which part a noun or verb belongs.
 
         A word of a carrier sentence trains; a word of a row with a split of its own follows the
-        row (training first); a noun that only kept-out classifiers count is kept out; of all
-        others one in five is, by the CRC-32 of its UTF-8 bytes.
+        row, and trains if it stands in rows of both; a noun that only kept-out classifiers count
+        is kept out; of all others one in five is, by the CRC-32 of its UTF-8 bytes.
         """
         if word in self._reserved:
             return self._reserved[word]

@@ -504,6 +504,8 @@ class Generator:
             row = self._random.choice(self._either)
             verb = self._random.choice(row.verbs)
             first, second = self._random.choice(row.pairs)
+            if not all(self._owns(word) for word in (verb, first, second)):
+                return None
             draft = _Draft(
                 nodes=(_clause_noun(verb, _np(first), second), _verb_of(verb, first, second)),
                 member="either",
@@ -518,7 +520,7 @@ class Generator:
         agent = self._random.choice(row_verb.agents)
         belonging = self._random.choice(row_verb.belongings) if row_verb.belongings else None
         particle = self._random.choice(("了", "过", "着")) if self._random.random() < 0.06 else None
-        if draw < 0.32:
+        if draw < 0.29:
             if belonging is None:
                 return None
             pair = (
@@ -637,6 +639,8 @@ class Generator:
             thing = self._random.choice(row.objects)
             if not (self._owns(verb) and self._owns(thing)):
                 return None
+        if not self._owns(row.measure):
+            return None
         number = self._random.choice(row.numbers)
         if number == "AD":
             times: Node = ("ADVP", ("AD", row.measure))
