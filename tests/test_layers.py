@@ -12,7 +12,7 @@ import treenlp
 PACKAGE = Path(treenlp.__file__).parent
 ORDER = (
     "errors text trees lexicon encoder parsing composition disambiguation tasks data experiment "
-    "models analysis catalogue pipeline review estimators cli server"
+    "models analysis catalogue pipeline review estimators cli server __main__"
 ).split()
 HEAVY = ("torch", "numpy", "scipy", "sklearn", "nltk", "tokenizers", "safetensors", "rich")
 

@@ -51,6 +51,7 @@ __all__ = [
 _WINDOW_BATCHES = 8
 _WINDOW_CHARACTERS = 60_000
 _BATCH_CELLS = 160_000  # fenceposts squared, summed over a batch: bounds the chart's memory
+_PART_ATOMS = 64  # a sentence that has to be cut is cut finer: time grows faster than length
 _MOST_TREES, _FEWEST_TREES = 128, 16
 _TREE_ATOMS = 4_000  # trees looked at times atoms
 
@@ -218,6 +219,20 @@ def _decode(line: str | bytes) -> _Line:
         )
 
 
+def _columns(row: str | bytes) -> tuple[_Line, _Line]:
+    """Cut a row at its tab; what is wrong with it is an error of its first side."""
+    line = _decode(row)
+    columns = line.text.removesuffix("\n").removesuffix("\r").split("\t")
+    if line.error is None and len(columns) != 2:
+        line.error = (
+            f"found {len(columns)} column{'s' * (len(columns) != 1)}, expected 2; put one tab "
+            "between two texts"
+        )
+    if line.error is not None:
+        return line, _Line(text="")
+    return _Line(text=columns[0]), _Line(text=columns[1])
+
+
 def load(
     model: str = "zh-en-1", *, device: str = "cpu", lexicon: str | Path | None = None
 ) -> Pipeline:
@@ -308,7 +323,7 @@ class Pipeline:
             One analysis for each text.
         """
         asked = _Request(**options)
-        for window in self._windows(lines, asked, batch_size):
+        for window in self._windows(map(_decode, lines), asked, batch_size):
             units = [unit for line in window for unit in _stretches(line)]
             self._run(units, batch_size, lambda batch: self._read(batch, asked))
             yield from self._assemble(window)
@@ -334,7 +349,7 @@ class Pipeline:
             For each text its sentences, each with its best trees, best first.
         """
         asked = _Request(**options)
-        for window in self._windows(lines, asked, batch_size):
+        for window in self._windows(map(_decode, lines), asked, batch_size):
             units = [unit for line in window for unit in _stretches(line)]
             self._run(
                 units, batch_size, lambda batch: self._trees(batch, asked if with_probs else None)
@@ -368,9 +383,30 @@ class Pipeline:
             text, a tab and the second.
         """
         asked = _Request(**options)
-        sides = (side for pair in pairs for side in pair)
+        sides = (_decode(side) for pair in pairs for side in pair)
+        yield from self._pipe_sides(sides, asked, batch_size)
+
+    def pipe_similarity_rows(
+        self, rows: Iterable[str | bytes], *, batch_size: int = 32, **options: Unpack[Options]
+    ) -> Iterator[Outcome[float]]:
+        """Compare the two columns of each row of a stream; see `pipe_similarity`.
+
+        Args:
+            rows: two texts with a tab between them; any other number of columns is an error of
+                that row alone.
+            batch_size: the most sentences that go through the model together, at least 1.
+            **options: as `Options` lists them; k and min_prob have no effect.
+        """
+        asked = _Request(**options)
+        sides = (side for row in rows for side in _columns(row))
+        yield from self._pipe_sides(sides, asked, batch_size)
+
+    def _pipe_sides(
+        self, sides: Iterable[_Line], request: _Request, batch_size: int
+    ) -> Iterator[Outcome[float]]:
+        """Compare lines two by two; a window may end between the two."""
         waiting: list[_Line] = []
-        for window in self._windows(sides, asked, batch_size):
+        for window in self._windows(sides, request, batch_size):
             units = [unit for line in window for unit in _stretches(line)]
             self._run(units, batch_size, self._read_best)
             waiting += window
@@ -392,7 +428,7 @@ class Pipeline:
         return outcome.value
 
     def _windows(
-        self, lines: Iterable[str | bytes], request: _Request, batch_size: int
+        self, lines: Iterable[_Line], request: _Request, batch_size: int
     ) -> Iterator[list[_Line]]:
         """Cut a stream into windows of whole lines, split into sentences."""
         if batch_size < 1:
@@ -400,8 +436,7 @@ class Pipeline:
         limit = 1 if batch_size == 1 else _WINDOW_BATCHES * batch_size
         window: list[_Line] = []
         units = characters = 0
-        for raw in lines:
-            line = _decode(raw)
+        for line in lines:
             if line.error is None:
                 self._split(line, request)
             window.append(line)
@@ -421,7 +456,10 @@ class Pipeline:
             line.lang = detect_language(line.text) if request.lang == "auto" else request.lang
             line.sentences = document.sentences
             for sentence in document.sentences:
-                stretches = sentence.stretches(self._frontend.max_atoms)
+                bound = self._frontend.max_atoms
+                if sentence.num_atoms > bound:
+                    bound = min(bound, _PART_ATOMS)
+                stretches = sentence.stretches(bound)
                 line.units.append([_Unit(line, part, len(stretches) > 1) for part in stretches])
         except Exception as error:  # whatever a text does, its neighbours are answered
             line.error = _explain(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -204,19 +204,15 @@ def similarity(
     batch_size: BatchSize = 32,
 ) -> None:
     """Print how much alike two texts are, 0 to 1; nan for a pair that fails."""
-    if (len(texts or ()) == 2) == tsv or (tsv and texts):
-        raise typer.BadParameter("give two texts, or --tsv and lines of two texts", param_hint="")
-    rows: Iterable[bytes] = (
-        lines_of.source((), file or ())
-        if tsv
-        else [b"\t".join(lines_of.from_arguments(texts or ()))]
-    )
+    if tsv == bool(texts) or (not tsv and len(texts or ()) != 2):
+        raise typer.BadParameter("give two texts, or --tsv and lines of two texts")
+    rows = lines_of.source((), file or ()) if tsv else iter([_row(texts or [])])
     nlp = _load(model, device)
     failed = 0
     with _answering() as progress:
-        outcomes = nlp.pipe_similarity(
-            (_pair(row) for row in rows) if tsv else [_both(texts or [])],
-            batch_size=_batch(None, file, batch_size) if tsv else batch_size,
+        outcomes = nlp.pipe_similarity_rows(
+            rows,
+            batch_size=_batch(texts, file, batch_size),
             lang=lang,
             tokenized=tokenized,
         )
@@ -288,15 +284,9 @@ def _batch(texts: list[str] | None, files: list[Path] | None, batch_size: int) -
     return 1 if not texts and not files and sys.stdin.isatty() else batch_size
 
 
-def _pair(row: bytes) -> tuple[bytes, bytes]:
-    """Cut a row at its tab; a row with none or several fails by itself, as a blank side does."""
-    parts = row.split(b"\t")
-    return (parts[0], parts[1]) if len(parts) == 2 else (row, b"")
-
-
-def _both(texts: list[str]) -> tuple[bytes, bytes]:
-    first, second = lines_of.from_arguments(texts)
-    return first, second
+def _row(texts: list[str]) -> bytes:
+    """Two arguments as a row; white space of theirs is no column."""
+    return b"\t".join(text.replace(b"\t", b" ") for text in lines_of.from_arguments(texts))
 
 
 def _is_coloured() -> bool:
@@ -331,7 +321,14 @@ def _answering() -> Iterator[Callable[[], None]]:
             TextColumn("{task.completed:.0f} lines"),
             TimeElapsedColumn(),
         )
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        console = Console(stderr=True)
+        with Progress(
+            *columns,
+            console=console,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        ) as bar:
             task = bar.add_task("lines", total=None)
             yield lambda: bar.advance(task)
 
