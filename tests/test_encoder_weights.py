@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from treenlp.encoder import load_weights, quantize, save_weights
+from treenlp.encoder import load_table, load_weights, quantize, save_weights
 from treenlp.errors import ModelError
 
 
@@ -42,6 +42,15 @@ def test_files_give_back_what_was_saved(tmp_path: Path) -> None:
     assert torch.equal(found["m"], quantize(matrix, 6).dequantize())
     assert torch.allclose(found["v"], vector, atol=1e-3)
     assert not list(tmp_path.glob("*.partial"))
+
+
+@pytest.mark.parametrize("bits", [4, 6, 8])
+def test_a_packed_table_gives_the_rows_of_the_restored_one(tmp_path: Path, bits: int) -> None:
+    path = tmp_path / "some.safetensors"
+    save_weights(path, {"t": quantize(torch.randn(9, 64), bits)}, version="one")
+    table, ids = load_table(path, "t", version="one"), torch.tensor([[3, 3], [8, 0]])
+    assert torch.equal(table(ids), load_weights(path, version="one")["t"][ids])
+    assert load_weights(path, version="one", without=("t",)) == {}
 
 
 def test_damaged_and_foreign_files_are_named(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ class Trunk(nn.Module):
         """Create a trunk of `config.num_layers` layers."""
         super().__init__()
         self.config = config
-        self.pieces = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.pieces: nn.Module = nn.Embedding(config.vocab_size, config.hidden_size)
         self.positions = nn.Embedding(config.max_positions, config.hidden_size)
         self.embedding_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.num_layers))

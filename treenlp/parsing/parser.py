@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from treenlp.encoder import PieceTokenizer, Trunk, TrunkConfig, load_weights
+from treenlp.encoder import PieceTokenizer, Trunk, TrunkConfig, load_table, load_weights
 from treenlp.errors import ModelError
 from treenlp.parsing.atoms import AtomBatch
 from treenlp.parsing.chart import NEG, ChartScores, Viterbi, viterbi
@@ -198,10 +198,13 @@ def load_parser(folder: Path, device: str = "cpu", *, trunk: Trunk | None = None
 def load_trunk(folder: Path) -> Trunk:
     """Read the shared trunk of a model folder; errors as for `load_parser`."""
     config = read_model_config(folder)
-    weights = load_weights(folder / "trunk.safetensors", version=config["version"])
+    path, version = folder / "trunk.safetensors", config["version"]
+    weights = load_weights(path, version=version, without=("pieces.weight",))
     with torch.device("meta"):
         trunk = Trunk(TrunkConfig(**config["trunk"]))
-    trunk.load_state_dict(weights, assign=True)
+    trunk.pieces = load_table(path, "pieces.weight", version=version)
+    table = {f"pieces.{name}": value for name, value in trunk.pieces.state_dict().items()}
+    trunk.load_state_dict({**weights, **table}, assign=True)
     return trunk.eval().requires_grad_(False)
 
 
