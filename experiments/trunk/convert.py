@@ -24,8 +24,15 @@ import torch
 from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import Unigram
 
-from treenlp.encoder import PieceBatch, PieceTokenizer, QuantizedTensor, Trunk, TrunkConfig
-from treenlp.encoder import load_weights, save_weights
+from treenlp.encoder import (
+    PieceBatch,
+    PieceTokenizer,
+    QuantizedTensor,
+    Trunk,
+    TrunkConfig,
+    load_weights,
+    save_weights,
+)
 
 VERSION = "trunk-1"
 LAYER = {

@@ -130,7 +130,7 @@ def fit(
                     f"the loss is {loss.item()} at step {step}; lower lr, the last good "
                     f"checkpoint is in {folder}"
                 )
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]  # torch gives it no hints
             nn.utils.clip_grad_norm_([p for _, p in named], config.clip)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)

@@ -63,15 +63,17 @@ class _Ways:
         tables, scores = self._tables, self._tables.scores
         kind, i, j, x = key
         if kind == _FIRST:
-            return tables.complete[i, j] + scores.child[x]
+            as_child: Floats = tables.complete[i, j] + scores.child[x]
+            return as_child
         if kind == _COMPLETE:
             pairs = self._pairs[x]
             inner = scores.pair_inner[pairs]
             phrases = scores.pair[i, j, pairs] + tables.closed[i, j, inner]
             return np.append(phrases, scores.leaf[i, j, x])
         if kind == _GOAL:
-            return tables.complete[i, j] + scores.root
-        split = tables.first[i, i + 1 : j, x] + tables.rest[i + 1 : j, j, x]
+            as_root: Floats = tables.complete[i, j] + scores.root
+            return as_root
+        split: Floats = tables.first[i, i + 1 : j, x] + tables.rest[i + 1 : j, j, x]
         if kind == _CLOSED:
             return split + scores.affinity[i + 1 : j, j, x]
         return np.concatenate((tables.first[i, j, x : x + 1], split))

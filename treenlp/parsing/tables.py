@@ -173,7 +173,7 @@ class Marginals:
 
     def constituents(self) -> Floats:
         """(F, F) probability that a span is a constituent, a phrase or a word."""
-        total = self.phrase.sum(-1)
+        total: Floats = self.phrase.sum(-1)
         fence, max_word = self.word.shape[:2]
         for width in range(1, min(max_word, fence - 1) + 1):
             _diagonal(total[..., None], width)[..., 0] += self.word[: fence - width, width - 1].sum(
@@ -267,11 +267,11 @@ class _Outside:
         self.pair = np.zeros_like(scores.pair)
         self.leaf = np.zeros_like(scores.leaf)
 
-    def _share(self, mass: Floats, part: Floats, whole: Floats) -> Floats:
+    def _share(self, mass: Floats | np.float64, part: Floats, whole: Floats | np.float64) -> Floats:
         """Probability of a choice: `mass` of the item times exp(part - whole); adds its entropy."""
         with np.errstate(invalid="ignore"):
             log_share = np.where(part == -np.inf, -np.inf, part - whole)
-        found = mass * np.exp(np.minimum(log_share, 0.0))
+        found: Floats = mass * np.exp(np.minimum(log_share, 0.0))
         used = found > 0
         self.entropy -= float((found[used] * log_share[used]).sum())
         return found
@@ -332,7 +332,7 @@ class _Outside:
         )
         _diagonal(self.pair, width)[...] = by_pair
         closed = np.zeros_like(full)
-        np.add.at(closed, (slice(None), scores.pair_inner), by_pair)
+        np.add.at(closed.T, scores.pair_inner, by_pair.T)
         split = _left(tables.first, width) + _right(tables.rest, width)
         by_close = self._share(
             closed[:, None], split + _right(scores.affinity, width), full[:, None]
