@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from treenlp.data.dependencies import GoldSentence, attachment_cases
 from treenlp.data.sentiment import Review, SentimentTree
 from treenlp.data.similarity import SentencePair
-from treenlp.errors import InputError
+from treenlp.errors import InputError, ModelError
 from treenlp.experiment.scores import (
     Direction,
     Figure,
@@ -41,7 +41,7 @@ from treenlp.parsing.metrics import (
     trim_offsets,
     word_counts,
 )
-from treenlp.parsing.parser import load_parser, load_trunk
+from treenlp.parsing.parser import load_parser, load_trunk, read_model_config
 from treenlp.tasks.reader import TreeMeaning, leaf_offsets, load_meaning
 from treenlp.tasks.sentiment import NEUTRAL, span_labels
 from treenlp.tasks.similarity import pearson, spearman
@@ -112,12 +112,12 @@ class System:
     Attributes:
         name: name of the model.
         parser: of the model.
-        meaning: of the model.
+        meaning: of the model; None if it only parses.
     """
 
     name: str
     parser: Parser
-    meaning: Meaning
+    meaning: Meaning | None
 
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> System:
@@ -127,11 +127,24 @@ class System:
             ModelError: if a file is missing, damaged or of another version.
         """
         trunk = load_trunk(folder)
+        has_meaning = "meaning" in read_model_config(folder)
         return cls(
-            name=folder.name,
+            name=folder.resolve().name,
             parser=load_parser(folder, device, trunk=trunk),
-            meaning=load_meaning(folder, device, trunk=trunk),
+            meaning=load_meaning(folder, device, trunk=trunk) if has_meaning else None,
         )
+
+    def judge(self) -> Meaning:
+        """Return the meaning model.
+
+        Raises:
+            ModelError: if there is none.
+        """
+        if self.meaning is None:
+            raise ModelError(
+                f"the model {self.name!r} only parses; name the measures of trees with --only"
+            )
+        return self.meaning
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -565,14 +578,15 @@ def measure_treebank_sentiment(
         Accuracy in five classes, accuracy of the side of sentences that are not neutral, and
         accuracy over all nodes.
     """
+    meaning_model = system.judge()
     fine, binary, nodes = [], [], []
     order = sorted(range(len(items)), key=lambda n: len(items[n].words))
     for part in _chunks(order, "phrases", report):
         chosen = [items[n] for n in part]
         sentences = [_with_words(item) for item in chosen]
         parsed = system.parser.parse(sentences)
-        found = system.meaning.judge(sentences, [[tree] for tree in parsed])
-        by_node = system.meaning.judge_nodes(sentences, [item.tree for item in chosen])
+        found = meaning_model.judge(sentences, [[tree] for tree in parsed])
+        by_node = meaning_model.judge_nodes(sentences, [item.tree for item in chosen])
         for item, (meaning,), own in zip(chosen, found, by_node, strict=True):
             fine.append((_class(meaning.distribution) == item.label, 1))
             if item.label != NEUTRAL:
@@ -628,7 +642,7 @@ def measure_reviews(
     answered = [n for n, meanings in enumerate(texts) if meanings]
     rights = [False] * len(reviews)  # a review that shows nothing is judged neither way: wrong
     for part in _chunks(answered, "texts", None):
-        judged = system.meaning.judge_texts([texts[n] for n in part])
+        judged = system.judge().judge_texts([texts[n] for n in part])
         for n, distribution in zip(part, judged, strict=True):
             rights[n] = _is_positive(distribution) == (reviews[n].label == 1)
     details = _by_kind(["positive" if r.label == 1 else "negative" for r in reviews], rights)
@@ -640,6 +654,7 @@ def _read_texts(
     system: System, texts: Sequence[str], what: str, report: Report | None
 ) -> list[list[TreeMeaning]]:
     """Split texts as users have them split, parse and compose: meanings by text, in order."""
+    meaning_model = system.judge()
     units = [
         (n, part)
         for n, text in enumerate(texts)
@@ -652,7 +667,7 @@ def _read_texts(
         for part in _small(chunk, [units[u][1].num_atoms for u in chunk]):
             sentences = [units[u][1] for u in part]
             trees = system.parser.parse(sentences)
-            judged = system.meaning.judge(sentences, [[tree] for tree in trees])
+            judged = meaning_model.judge(sentences, [[tree] for tree in trees])
             for u, (meaning,) in zip(part, judged, strict=True):
                 found[u] = meaning
     meanings: list[list[TreeMeaning]] = [[] for _ in texts]
@@ -695,7 +710,7 @@ def measure_similarity(
     meanings = dict(zip(texts, _read_texts(system, texts, "pairs", report), strict=True))
     answers: list[float] = []
     for part in _chunks(pairs, "pairs", None):
-        answers += system.meaning.similarity(
+        answers += system.judge().similarity(
             [(meanings[pair.first], meanings[pair.second]) for pair in part]
         )
     targets = [pair.score for pair in pairs]
