@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -152,7 +151,8 @@ def test_crossing_brackets_become_unknown_regions(parser: ChartParser) -> None:
     grammar = parser.scorer.grammars["zh"]
     spelled = spell_tokens(parse_brackets(CHINESE))
     target = tree_target(spelled, grammar, "zh", barriers=((0, 2),))
-    assert target is not None and target.is_whole  # 猫跑 crosses nothing here
+    assert target is not None
+    assert target.is_whole  # 猫跑 crosses nothing here
     assert tree_target(spelled, grammar, "zh", unknown=((0, 2),)) is not None
     unknown = tree_target(spell_tokens(parse_brackets("(ZZ (NN 猫) (VV 跑))")), grammar, "zh")
     assert unknown is None
