@@ -11,7 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import Result as TyperResult
+from typer.testing import CliRunner
 
+from treenlp.cli.app import app
 from treenlp.errors import ConfigError, DataError, ModelError
 from treenlp.experiment.card import CARD_FILE, LICENCE, card_text, figures_table, write_card
 from treenlp.experiment.evaluate import MEASURES, Evaluation, Measure, evaluate, run_gate
@@ -346,3 +349,40 @@ def test_shipped_weights_are_those_of_their_card() -> None:
         for name, digest in stored.weights.items():
             assert f"| {name} |" in card
             assert digest in card
+
+
+def run_command(monkeypatch: pytest.MonkeyPatch, script: Script, *words: str) -> TyperResult:
+    monkeypatch.setattr(
+        "treenlp.experiment.evaluate.run_gate",
+        lambda folder, **options: run_gate(
+            folder, measures=script.measures(), **{**options, "report": None}
+        ),
+    )
+    return CliRunner().invoke(app, ["evaluate", *words])
+
+
+def test_the_command_prints_json_and_fails_when_a_figure_is_worse(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = Script()
+    found = run_command(monkeypatch, script, "--model", str(folder), "--final")
+    assert found.exit_code == 0, found.output
+    assert list(json.loads(found.stdout)["figures"]) == ["good.right", "last.right"]
+    assert found.stdout == (folder / SCORES_FILE).read_text(encoding="utf-8")
+    script.values["good"] = 0.5
+    found = run_command(monkeypatch, script, "--model", str(folder), "--only", "good")
+    assert found.exit_code == 1
+    assert "worse: good.right 0.5000, stored 0.8000, tolerated loss 0.0500" in found.stderr
+    assert json.loads(found.stdout)["figures"]["good.right"]["value"] == 0.5
+
+
+def test_the_command_lists_measures_and_refuses_a_bench_of_some(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = run_command(monkeypatch, Script(), "--list")
+    assert [line.split("\t")[0] for line in found.stdout.splitlines()] == [
+        measure.name for measure in MEASURES
+    ]
+    found = run_command(monkeypatch, Script(), "--bench", "--final")
+    assert found.exit_code == 2
+    assert "give --bench alone" in found.output

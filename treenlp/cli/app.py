@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from treenlp.cli import lines as lines_of
+from treenlp.cli.gate import evaluate
 from treenlp.errors import TreenlpError
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ MinProb = Annotated[
 Jsonl = Annotated[bool, typer.Option("--jsonl", help="One JSON object for each text.")]
 
 DEFAULT_MODEL = "zh-en-1"
+
+app.command()(evaluate)
 
 
 @app.callback(invoke_without_command=True)
