@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -366,3 +368,15 @@ def test_json_never_holds_what_utf8_or_a_line_reader_cannot_take() -> None:
     line = Analysis(text="\ud800\u2028\x85\n", lang="en", model="m", error="e").to_json()
     assert line.encode("utf-8").isascii()
     assert json.loads(line)["text"] == "\ud800\u2028\x85\n"
+
+
+def test_loading_draws_no_initial_weights(tiny: Path) -> None:
+    code = (
+        "import sys, torch\n"
+        "import treenlp.pipeline\n"
+        "before = len(sys.modules)\n"
+        f"treenlp.load({str(tiny)!r})('The film is good.')\n"
+        "print(len(sys.modules) - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 100

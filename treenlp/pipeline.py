@@ -234,7 +234,11 @@ def _columns(row: str | bytes) -> tuple[_Line, _Line]:
 
 
 def load(
-    model: str = "zh-en-1", *, device: str = "cpu", lexicon: str | Path | None = None
+    model: str = "zh-en-1",
+    *,
+    device: str = "cpu",
+    lexicon: str | Path | None = None,
+    trees_only: bool = False,
 ) -> Pipeline:
     """Load a model.
 
@@ -242,6 +246,7 @@ def load(
         model: name of a shipped model or path of a model's directory.
         device: a torch device, such as "cpu" or "cuda".
         lexicon: a lexicon of the caller's own, or None.
+        trees_only: leave the meaning model out; then only `Pipeline.pipe_trees` answers.
 
     Returns:
         A pipeline that is ready to be called.
@@ -257,7 +262,7 @@ def load(
     directory = model_directory(model)
     trunk = load_trunk(directory)
     frontend = load_parser(directory, device, trunk=trunk)
-    meaning = load_meaning(directory, device, trunk=trunk)
+    meaning = None if trees_only else load_meaning(directory, device, trunk=trunk)
     nlp = Pipeline(frontend=frontend, meaning=meaning, name=directory.name)
     return nlp if lexicon is None else nlp.with_lexicon(lexicon)
 
@@ -273,10 +278,10 @@ class Pipeline:
         ...     print(analysis.sentiment.label)
     """
 
-    def __init__(self, *, frontend: Frontend, meaning: Meaning, name: str) -> None:
+    def __init__(self, *, frontend: Frontend, meaning: Meaning | None, name: str) -> None:
         """Put the parts together; `load` does it for a shipped model."""
         self._frontend = frontend
-        self._meaning = meaning
+        self._loaded_meaning = meaning
         self.name = name
 
     def __call__(self, text: str | bytes, **options: Unpack[Options]) -> Analysis:
@@ -291,6 +296,15 @@ class Pipeline:
         """
         return next(self.pipe([text], **options))
 
+    @property
+    def _meaning(self) -> Meaning:
+        if self._loaded_meaning is None:
+            raise ModelError(
+                f"the model {self.name!r} was loaded with trees_only, which leaves its meaning "
+                "model out; load it without"
+            )
+        return self._loaded_meaning
+
     def with_lexicon(self, lexicon: str | Path) -> Pipeline:
         """Return a pipeline that also knows a lexicon of the caller's own.
 
@@ -303,7 +317,9 @@ class Pipeline:
                 f"found a lexicon for the model {self.name!r}, whose parser takes none; load "
                 "the model without one"
             )
-        return Pipeline(frontend=extend(Path(lexicon)), meaning=self._meaning, name=self.name)
+        return Pipeline(
+            frontend=extend(Path(lexicon)), meaning=self._loaded_meaning, name=self.name
+        )
 
     def pipe(
         self,

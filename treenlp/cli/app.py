@@ -127,7 +127,7 @@ def parse(
     """Print one Penn-bracket tree a sentence."""
     options: Options = {"k": k or 1, "min_prob": min_prob, "lang": lang, "tokenized": tokenized}
     found = _source(texts, file)
-    nlp = _load(model, device)
+    nlp = _load(model, device, trees_only=True)
     failed = 0
     with _answering() as progress:
         size = _batch(texts, file, batch_size)
@@ -272,10 +272,10 @@ DEMO_PAIRS = (
 )
 
 
-def _load(model: str, device: str) -> Pipeline:
+def _load(model: str, device: str, *, trees_only: bool = False) -> Pipeline:
     from treenlp.pipeline import load
 
-    return load(model, device=device)
+    return load(model, device=device, trees_only=trees_only)
 
 
 def _source(texts: list[str] | None, files: list[Path] | None) -> Iterator[bytes]:

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from treenlp.encoder import PieceTokenizer, Trunk, TrunkConfig, load_table, load_weights
+from treenlp.encoder.blank import without_initial_weights
 from treenlp.errors import ModelError
 from treenlp.parsing.atoms import AtomBatch
 from treenlp.parsing.chart import NEG, ChartScores, Viterbi, viterbi
@@ -189,7 +190,7 @@ def load_parser(folder: Path, device: str = "cpu", *, trunk: Trunk | None = None
         lang: Grammar.from_dict(values) for lang, values in config["grammars"].items()
     }
     weights = load_weights(folder / "parser.safetensors", version=config["version"])
-    with torch.device("meta"):  # no time is spent on initial weights
+    with without_initial_weights():
         scorer = SpanScorer(ParserConfig(**config["parser"]), trunk.config, grammars)
     scorer.load_state_dict(weights, assign=True)
     return ChartParser(scorer, trunk, PieceTokenizer.load(folder / "tokenizer.json"), device=device)
@@ -200,7 +201,7 @@ def load_trunk(folder: Path) -> Trunk:
     config = read_model_config(folder)
     path, version = folder / "trunk.safetensors", config["version"]
     weights = load_weights(path, version=version, without=("pieces.weight",))
-    with torch.device("meta"):
+    with without_initial_weights():
         trunk = Trunk(TrunkConfig(**config["trunk"]))
     trunk.pieces = load_table(path, "pieces.weight", version=version)
     table = {f"pieces.{name}": value for name, value in trunk.pieces.state_dict().items()}

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from treenlp.encoder import PieceBatch, PieceTokenizer, Trunk, load_weights
+from treenlp.encoder.blank import without_initial_weights
 from treenlp.errors import InputError, ModelError
 from treenlp.parsing.parser import load_trunk, read_model_config
 from treenlp.tasks.meaning import (
@@ -270,8 +271,10 @@ def load_meaning(folder: Path, device: str = "cpu", *, trunk: Trunk | None = Non
         )
     values = dict(config["meaning"])
     values["scales"] = tuple(values["scales"])
-    model = MeaningModel(MeaningConfig(**values))
-    model.load_state_dict(load_weights(folder / _FILE, version=config["version"]))
+    weights = load_weights(folder / _FILE, version=config["version"])
+    with without_initial_weights():
+        model = MeaningModel(MeaningConfig(**values))
+    model.load_state_dict(weights, assign=True)
     return MeaningReader(
         trunk=load_trunk(folder) if trunk is None else trunk,
         tokenizer=PieceTokenizer.load(folder / "tokenizer.json"),
