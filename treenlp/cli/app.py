@@ -14,6 +14,7 @@ import typer
 
 from treenlp.cli import lines as lines_of
 from treenlp.cli.gate import evaluate
+from treenlp.cli.training import train
 from treenlp.errors import TreenlpError
 
 if TYPE_CHECKING:
@@ -58,8 +59,6 @@ MinProb = Annotated[
 Jsonl = Annotated[bool, typer.Option("--jsonl", help="One JSON object for each text.")]
 
 DEFAULT_MODEL = "zh-en-1"
-
-app.command()(evaluate)
 
 
 @app.callback(invoke_without_command=True)
@@ -258,6 +257,10 @@ def demo(model: Model = DEFAULT_MODEL, device: Device = "cpu") -> None:
             DEMO_PAIRS, nlp.pipe_similarity(DEMO_PAIRS), strict=True
         ):
             _write(f"{outcome.value:.2f}\t{first}\t{second}\n")
+
+
+app.command()(train)
+app.command()(evaluate)
 
 
 DEMO_TEXTS = (
