@@ -11,6 +11,7 @@ from tiny import write_tiny_model
 from treenlp.data.treebanks import spell_english, spell_tokens
 from treenlp.encoder import PieceBatch, Pieces
 from treenlp.errors import ModelError
+from treenlp.experiment.calibration import GRID, fit_temperature
 from treenlp.experiment.parser_stage import ParserTask, Source, tree_target
 from treenlp.parsing import ChartParser, load_parser
 from treenlp.parsing.atoms import AtomBatch
@@ -192,3 +193,11 @@ def test_batches_depend_on_the_step_alone_and_learning_lowers_the_loss(
     parser.scorer.load_state_dict(before)
     parser.scorer.requires_grad_(False)
     assert sum(losses[-4:]) < 0.5 * sum(losses[:4])
+
+
+def test_calibration_finds_the_temperature_that_fits(parser: ChartParser) -> None:
+    targets = targets_of(parser) * 3
+    found = fit_temperature(parser, targets, batch_size=2)
+    assert found.temperature == GRID[found.losses.index(min(found.losses))]
+    at_one = loss_of(parser, targets).mean().item() / targets[0].sentence.num_atoms
+    assert found.losses[GRID.index(1.0)] == pytest.approx(at_one, rel=1e-4)

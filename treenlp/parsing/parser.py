@@ -21,7 +21,7 @@ from treenlp.parsing.atoms import AtomBatch
 from treenlp.parsing.chart import NEG, ChartScores, Viterbi, viterbi
 from treenlp.parsing.forest import Forest
 from treenlp.parsing.grammar import Grammar
-from treenlp.parsing.scorer import ParserConfig, SpanScorer
+from treenlp.parsing.scorer import PackedScores, ParserConfig, SpanScorer
 from treenlp.text import Lang, Sentence
 from treenlp.trees.transforms import expand_unary
 from treenlp.trees.tree import Tree
@@ -133,14 +133,7 @@ class ChartParser:
             sentences, self.tokenizer, max_positions=self.trunk.config.max_positions
         )
         batch = batch.to(self.device)
-        pieces = batch.pieces
-        mask = None if bool(pieces.mask.all()) else pieces.mask
-        hidden = self.trunk.embed(pieces.ids).to(self.dtype)
-        for layer in (*self._below, *scorer.layers):
-            hidden = layer(hidden, mask)
-        gathered = F.pad(pieces.gather(hidden).float(), (0, 0, 0, 1))
-        atoms, static = scorer.atoms(self.trunk, batch, gathered)
-        fence, words = scorer.fenceposts(batch, atoms, static)
+        fence, words = self._fenceposts(batch)
         keep = self._keep(sentences, lang, fence, batch.lengths)
         counts = keep.sum(1)
         order = torch.sort((~keep).int(), dim=1, stable=True).indices[:, : int(counts.max())]
@@ -154,6 +147,21 @@ class ChartParser:
         scores = scorer.chart_scores(lang, packed)
         rows = [tuple(row[:n]) for row, n in zip(order.tolist(), counts.tolist(), strict=True)]
         return _with_given_words(scores, sentences), rows
+
+    def pack_scores(self, batch: AtomBatch) -> PackedScores:
+        """Scores of all spans of a batch, nothing pruned, at temperature 1."""
+        fence, words = self._fenceposts(batch)
+        return self.scorer.score_fenceposts(batch.lang, fence, words, batch.lengths)
+
+    def _fenceposts(self, batch: AtomBatch) -> tuple[Tensor, Tensor]:
+        """Contextual and context-free vectors of fenceposts."""
+        scorer, pieces = self.scorer, batch.pieces
+        mask = None if bool(pieces.mask.all()) else pieces.mask
+        hidden = self.trunk.embed(pieces.ids).to(self.dtype)
+        for layer in (*self._below, *scorer.layers):
+            hidden = layer(hidden, mask)
+        gathered = F.pad(pieces.gather(hidden).float(), (0, 0, 0, 1))
+        return scorer.fenceposts(batch, *scorer.atoms(self.trunk, batch, gathered))
 
     def _keep(
         self, sentences: Sequence[Sentence], lang: Lang, fence: Tensor, lengths: Tensor
