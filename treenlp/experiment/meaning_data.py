@@ -287,11 +287,7 @@ def collect_meaning(
     plain = [rows.add(Sentence.from_words(item.tree.leaves, lang="en")) for item in treebank]
     reviews = _review_rows(rows, _chosen(texts.reviews, config.shopping_reviews, config), config)
     tuned = {
-        name: _review_rows(
-            rows,
-            [review for review in texts.reviews_tune if name in review.sets][: config.tune_reviews],
-            None,
-        )
+        name: _review_rows(rows, _sample(texts.reviews_tune, name, config), None)
         for name in REVIEW_SETS
     }
     train_pairs = {found.name: _pair_rows(rows, found.train) for found in texts.pairs}
@@ -456,6 +452,13 @@ def _chosen(reviews: Sequence[Review], most: int, config: MeaningDataConfig) -> 
     others = [review for review in reviews if _HOTELS not in review.sets]
     random.Random(config.seed).shuffle(others)
     return hotels + others[:most]
+
+
+def _sample(reviews: Sequence[Review], name: str, config: MeaningDataConfig) -> list[Review]:
+    """A seeded choice of one set's reviews: the files are sorted by label."""
+    found = [review for review in reviews if name in review.sets]
+    random.Random(config.seed).shuffle(found)
+    return found[: config.tune_reviews]
 
 
 def _review_rows(
