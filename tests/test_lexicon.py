@@ -17,6 +17,17 @@ def lexicon() -> Lexicon:
     return load_lexicon()
 
 
+def test_an_installed_package_finds_the_lexicon_of_the_checkout_it_runs_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = tmp_path / "site-packages" / "treenlp" / "lexicon" / "entries.py"
+    monkeypatch.setattr("treenlp.lexicon.entries.__file__", str(installed))
+    monkeypatch.chdir(tmp_path)
+    assert not default_folder().exists()
+    (tmp_path / "corpora" / "lexicon").mkdir(parents=True)
+    assert default_folder() == tmp_path / "corpora" / "lexicon"
+
+
 def _copy(folder: Path) -> Path:
     for source in default_folder().glob("*.tsv"):
         (folder / source.name).write_bytes(source.read_bytes())

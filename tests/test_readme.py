@@ -82,6 +82,11 @@ def test_the_commands_of_ci_are_there() -> None:
         assert f"<!-- {marker} -->\n```bash\npip install " in TEXT
 
 
+def test_the_results_are_those_of_the_score_sheet(tmp_path: Path) -> None:
+    script = ROOT / "experiments" / "evaluate" / "update_readme.py"
+    assert run([sys.executable, str(script), "--check"], tmp_path) == ""
+
+
 def test_the_options_and_files_that_it_names_exist() -> None:
     for path in re.findall(r"`((?:experiments|treenlp|corpora)/[\w./-]+)`", TEXT):
         assert (ROOT / path.rstrip("/")).exists(), path

@@ -289,8 +289,14 @@ class Lexicon:
 
 
 def default_folder() -> Path:
-    """Return the lexicon's folder in a checkout of the project (`corpora/lexicon`)."""
-    return Path(__file__).resolve().parents[2] / "corpora" / "lexicon"
+    """Return the lexicon's folder in a checkout of the project (`corpora/lexicon`).
+
+    The checkout is the one that this module is in or, for an installed package, the working
+    directory.
+    """
+    checkout = Path(__file__).resolve().parents[2] / "corpora" / "lexicon"
+    here = Path.cwd() / "corpora" / "lexicon"
+    return here if here.is_dir() and not checkout.is_dir() else checkout
 
 
 def load_lexicon(folder: Path | None = None) -> Lexicon:
