@@ -53,7 +53,8 @@ _WINDOW_CHARACTERS = 60_000
 _BATCH_CELLS = 160_000  # fenceposts squared, summed over a batch: bounds the chart's memory
 _PART_ATOMS = 64  # a sentence that has to be cut is cut finer: time grows faster than length
 _MOST_TREES, _FEWEST_TREES = 128, 16
-_TREE_ATOMS = 4_000  # trees looked at times atoms
+_READING_ATOMS = 1_000  # trees looked at for readings, times atoms
+_SITE_ATOMS = 2_500  # trees looked at for sites, which remain when readings multiply
 
 
 class Frontend(Protocol):
@@ -521,7 +522,7 @@ class Pipeline:
         """Parse a batch and compose every reading of each sentence."""
         sentences = [unit.sentence for unit in batch]
         parsed = [
-            _look(forest, request, _effort(unit))
+            _look(forest, request, is_part=unit.is_part)
             for unit, forest in zip(batch, self._frontend.forests(sentences), strict=True)
         ]
         meanings = self._meaning.judge(
@@ -649,15 +650,15 @@ def _batches(units: Sequence[_Unit], batch_size: int) -> Iterator[list[_Unit]]:
         yield batch
 
 
-def _effort(unit: _Unit) -> int:
-    """Most trees of a sentence that are looked at, so that the time for a line has a bound."""
-    if unit.is_part:
-        return _FEWEST_TREES
-    return max(_FEWEST_TREES, min(_MOST_TREES, _TREE_ATOMS // unit.sentence.num_atoms))
+def _effort(sentence: Sentence, budget: int) -> int:
+    """Most trees that are looked at: fewer in a longer sentence, so that time has a bound."""
+    return max(_FEWEST_TREES, min(_MOST_TREES, budget // sentence.num_atoms))
 
 
-def _look(forest: Forest, request: _Request, num_trees: int) -> _Parsed:
-    """Ask a forest all that is to be said about its sentence."""
+def _look(forest: Forest, request: _Request, *, is_part: bool) -> _Parsed:
+    """Ask a forest all that is to be said about its sentence; less about a part of one."""
+    num_trees = _FEWEST_TREES if is_part else _effort(forest.sentence, _READING_ATOMS)
+    num_site_trees = _FEWEST_TREES if is_part else _effort(forest.sentence, _SITE_ATOMS)
     readings = forest.readings(request.k, request.min_prob, max_trees=num_trees)
     probs = []
     for reading in readings.listed:
@@ -671,7 +672,7 @@ def _look(forest: Forest, request: _Request, num_trees: int) -> _Parsed:
     return _Parsed(
         readings=readings.listed,
         span_probs=tuple(probs),
-        sites=find_sites(forest, num_trees=num_trees),
+        sites=find_sites(forest, num_trees=num_site_trees),
         omitted=readings.omitted,
     )
 
