@@ -8,6 +8,7 @@ with one line is said in that line's record and costs no other line anything.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -263,7 +264,9 @@ def load(
     directory = model_directory(model)
     trunk = load_trunk(directory)
     frontend = load_parser(directory, device, trunk=trunk)
-    meaning = None if trees_only else load_meaning(directory, device, trunk=trunk)
+    meaning = None
+    if not trees_only:
+        meaning = load_meaning(directory, device, trunk=trunk, tokenizer=frontend.tokenizer)
     nlp = Pipeline(frontend=frontend, meaning=meaning, name=directory.name)
     return nlp if lexicon is None else nlp.with_lexicon(lexicon)
 
@@ -521,10 +524,10 @@ class Pipeline:
     def _read(self, batch: Sequence[_Unit], request: _Request) -> Sequence[object]:
         """Parse a batch and compose every reading of each sentence."""
         sentences = [unit.sentence for unit in batch]
-        parsed = [
-            _look(forest, request, is_part=unit.is_part)
-            for unit, forest in zip(batch, self._frontend.forests(sentences), strict=True)
-        ]
+        forests = deque(self._frontend.forests(sentences))
+        parsed = []
+        for unit in batch:  # a forest that was looked at holds large tables: let go of it
+            parsed.append(_look(forests.popleft(), request, is_part=unit.is_part))
         meanings = self._meaning.judge(
             sentences, [[reading.tree for reading in one.readings] for one in parsed]
         )

@@ -252,13 +252,20 @@ class MeaningReader:
         return top, static, kept
 
 
-def load_meaning(folder: Path, device: str = "cpu", *, trunk: Trunk | None = None) -> MeaningReader:
+def load_meaning(
+    folder: Path,
+    device: str = "cpu",
+    *,
+    trunk: Trunk | None = None,
+    tokenizer: PieceTokenizer | None = None,
+) -> MeaningReader:
     """Read the meaning model of a model folder.
 
     Args:
         folder: with config.json, tokenizer.json, trunk.safetensors and meaning.safetensors.
         device: where to compute.
         trunk: the model's trunk if it is loaded already.
+        tokenizer: likewise its tokenizer.
 
     Raises:
         ModelError: if a file is missing, damaged or of another version.
@@ -275,9 +282,11 @@ def load_meaning(folder: Path, device: str = "cpu", *, trunk: Trunk | None = Non
     with without_initial_weights():
         model = MeaningModel(MeaningConfig(**values))
     model.load_state_dict(weights, assign=True)
+    if tokenizer is None:
+        tokenizer = PieceTokenizer.load(folder / "tokenizer.json")
     return MeaningReader(
         trunk=load_trunk(folder) if trunk is None else trunk,
-        tokenizer=PieceTokenizer.load(folder / "tokenizer.json"),
+        tokenizer=tokenizer,
         model=model.requires_grad_(False),
         device=device,
     )
