@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from twins import Nested, Spans, tree_lstm_twin
 
-from tests.twins import Nested, Spans, tree_lstm_twin
 from treenlp.composition import (
     COMPOSITIONS,
     Branching,
