@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from treenlp.data.dependencies import GoldSentence, read_ud_zh
 from treenlp.data.masking import distrusted_spans
+from treenlp.data.pku import read_pku
 from treenlp.data.treebanks import (
     SpelledTree,
     read_mctb_en,
@@ -22,8 +24,9 @@ from treenlp.data.treebanks import (
     spell_tokens,
 )
 from treenlp.errors import TreeFormatError
+from treenlp.experiment.agreement import AgreementPairs, tag_as_pku
 from treenlp.experiment.parser_stage import Source, tree_target
-from treenlp.lexicon import GeneratedItem
+from treenlp.lexicon import GeneratedItem, load_lexicon
 from treenlp.parsing.grammar import Grammar
 from treenlp.parsing.targets import ChartTarget
 from treenlp.text import Lang, Sentence
@@ -42,15 +45,20 @@ class ParserData:
 
     Attributes:
         chinese: automatic trees.
-        english: gold and automatic trees.
+        english: gold trees.
+        automatic_english: trees of an automatic parser.
         gold: Chinese sentences with gold dependencies.
         generated: phrases with known structure; each entry holds the trees of one text.
+        agreement: words seen to agree in running text; no pair of two words that the lexicon
+            keeps for validation.
     """
 
     chinese: tuple[Tree, ...]
     english: tuple[Tree, ...]
+    automatic_english: tuple[Tree, ...]
     gold: tuple[GoldSentence, ...]
     generated: tuple[GeneratedItem, ...]
+    agreement: AgreementPairs
 
     @classmethod
     def read(
@@ -70,22 +78,27 @@ class ParserData:
             on_skip: gets every malformed tree that is left out.
         """
 
-        def chinese() -> Iterator[Tree]:
-            for tree in read_silver_zh(on_skip=on_skip):
-                if not measured("".join(tree.leaves)):
-                    yield tree
+        def unmeasured(trees: Iterable[Tree], space: str) -> tuple[Tree, ...]:
+            return tuple(tree for tree in trees if not measured(space.join(tree.leaves)))
 
         def english() -> Iterator[Tree]:
-            yield from read_silver_en(on_skip=on_skip)
             yield from read_mctb_en("train", on_skip=on_skip)
             if not free:
                 yield from read_wsj_sample()
 
+        split_of = load_lexicon().split_of
+        chinese = unmeasured(read_silver_zh(on_skip=on_skip), "")
+        newspaper = (text for text in read_pku() if not measured(text.text))
         return cls(
-            chinese=tuple(chinese()),
-            english=tuple(tree for tree in english() if not measured(" ".join(tree.leaves))),
+            chinese=chinese,
+            english=unmeasured(english(), " "),
+            automatic_english=unmeasured(read_silver_en(on_skip=on_skip), " "),
             gold=tuple(s for s in read_ud_zh(use="train") if not measured(s.text)),
             generated=tuple(generated),
+            agreement=AgreementPairs.collect(
+                chain(newspaper, map(tag_as_pku, chinese)),
+                leave_out=lambda one, other: split_of(one) == split_of(other) == "validation",
+            ),
         )
 
     def grammars(self) -> dict[Lang, Grammar]:
@@ -96,7 +109,10 @@ class ParserData:
                 chinese, lang="zh", max_word_units=MAX_WORD_UNITS, min_count=5
             ),
             "en": Grammar.from_trees(
-                map(collapse_unary, self.english), lang="en", max_word_units=1, min_count=3
+                map(collapse_unary, self.english + self.automatic_english),
+                lang="en",
+                max_word_units=1,
+                min_count=3,
             ),
         }
 
@@ -121,18 +137,22 @@ class ParserData:
             if target is not None:
                 (automatic if sentence is None else checked).append(target)
         partial = [t for t in (partial_target(s) for s in self.gold) if t is not None]
-        english = [
-            target
-            for tree in self.english
-            if (target := tree_target(spell_english(tree), en, "en", max_atoms=MAX_ATOMS))
-        ]
+        english, automatic_english = (
+            [
+                target
+                for tree in trees
+                if (target := tree_target(spell_english(tree), en, "en", max_atoms=MAX_ATOMS))
+            ]
+            for trees in (self.english, self.automatic_english)
+        )
         generated = generated_targets(self.generated, zh)
         found = [
-            Source(name="automatic zh", lang="zh", targets=automatic, share=0.27),
-            Source(name="checked zh", lang="zh", targets=checked, share=0.09),
+            Source(name="automatic zh", lang="zh", targets=automatic, share=0.22),
+            Source(name="checked zh", lang="zh", targets=checked, share=0.08),
             Source(name="dependencies zh", lang="zh", targets=partial, share=0.10),
-            Source(name="generated zh", lang="zh", targets=generated, share=0.22),
-            Source(name="trees en", lang="en", targets=english, share=0.32),
+            Source(name="generated zh", lang="zh", targets=generated, share=0.28, hide=0.2),
+            Source(name="gold en", lang="en", targets=english, share=0.24),
+            Source(name="automatic en", lang="en", targets=automatic_english, share=0.08),
         ]
         return [source for source in found if source.targets]
 

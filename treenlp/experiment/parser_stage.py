@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from treenlp.data.treebanks import SpelledTree
-from treenlp.encoder import PieceTokenizer, Trunk
+from treenlp.encoder import PieceBatch, PieceTokenizer, Trunk
+from treenlp.encoder.pieces import UNKNOWN
+from treenlp.experiment.agreement import Agreement
 from treenlp.parsing.atoms import AtomBatch
 from treenlp.parsing.grammar import Grammar
 from treenlp.parsing.scorer import SpanScorer
@@ -108,6 +110,8 @@ class Source:
         targets: at least one; a tuple of several is a toss-up, of which one is drawn each time.
         share: of the atoms that are learned from.
         alpha: probability of splitting a Chinese piece into characters.
+        hide: probability of hiding a piece from the trunk, so that what remains visible of it,
+            its context-free vector, has to tell.
     """
 
     name: str
@@ -115,6 +119,7 @@ class Source:
     targets: Sequence[ChartTarget | tuple[ChartTarget, ...]]
     share: float
     alpha: float = 0.1
+    hide: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +128,7 @@ class ParserBatch:
 
     atoms: AtomBatch
     targets: TargetBatch
+    rng: random.Random
 
 
 class ParserTask(nn.Module):
@@ -140,6 +146,8 @@ class ParserTask(nn.Module):
         atoms_per_batch: Mapping[Lang, int],
         dropout: float = 0.1,
         boundary_weight: float = 0.5,
+        agreement: Agreement | None = None,
+        agreement_weight: float = 0.1,
     ) -> None:
         """Plan all batches of a run."""
         super().__init__()
@@ -150,6 +158,8 @@ class ParserTask(nn.Module):
         self.seed = seed
         self.dropout = dropout
         self.boundary_weight = boundary_weight
+        self.agreement = agreement
+        self.agreement_weight = agreement_weight
         self.plan = _plan(sources, steps=steps, seed=seed, atoms_per_batch=atoms_per_batch)
 
     def batch(self, step: int) -> ParserBatch:
@@ -159,16 +169,16 @@ class ParserTask(nn.Module):
         drawn = [source.targets[n] for n in self.plan[step][1]]
         targets = [rng.choice(t) if isinstance(t, tuple) else t for t in drawn]
         grammar = self.scorer.grammars[source.lang]
-        return ParserBatch(
-            atoms=AtomBatch.build(
-                [target.sentence for target in targets],
-                self.tokenizer,
-                max_positions=self._trunk[0].config.max_positions,
-                alpha=source.alpha if source.lang == "zh" else 0.0,
-                rng=rng,
-            ),
-            targets=TargetBatch.build(targets, grammar),
+        atoms = AtomBatch.build(
+            [target.sentence for target in targets],
+            self.tokenizer,
+            max_positions=self._trunk[0].config.max_positions,
+            alpha=source.alpha if source.lang == "zh" else 0.0,
+            rng=rng,
         )
+        if source.hide > 0:
+            atoms = replace(atoms, pieces=_hide(atoms.pieces, source.hide, rng))
+        return ParserBatch(atoms=atoms, targets=TargetBatch.build(targets, grammar), rng=rng)
 
     def loss(self, batch: object) -> Tensor:
         """Mean CRF loss an atom, with the loss of word boundaries."""
@@ -190,7 +200,22 @@ class ParserTask(nn.Module):
                 loss = loss + self.boundary_weight * F.binary_cross_entropy_with_logits(
                     packed.boundary[known], batch.targets.boundary[known]
                 )
+            if lang == "zh" and self.agreement is not None:
+                loss = loss + self.agreement_weight * self.agreement.loss(
+                    scorer, self._trunk[0], batch.rng
+                )
         return loss
+
+
+def _hide(pieces: PieceBatch, probability: float, rng: random.Random) -> PieceBatch:
+    """Replace pieces by the unknown one in half of the rows."""
+    generator = torch.Generator().manual_seed(rng.getrandbits(62))
+    rows, width = pieces.ids.shape
+    hidden = torch.rand(rows, width, generator=generator) < probability
+    hidden &= torch.rand(rows, 1, generator=generator) < 0.5
+    inner = torch.zeros(rows * width, dtype=torch.bool)
+    inner[pieces.flat] = True
+    return replace(pieces, ids=pieces.ids.masked_fill(hidden & inner.view(rows, width), UNKNOWN))
 
 
 def _plan(

@@ -34,6 +34,7 @@ from treenlp.encoder import (
 )
 from treenlp.encoder.quantize import BLOCK
 from treenlp.errors import ModelError
+from treenlp.experiment.agreement import Agreement
 from treenlp.experiment.meaning_data import (
     collect_meaning,
     read_meaning_texts,
@@ -235,6 +236,7 @@ def train_parser(
         steps=config.steps,
         seed=config.seed,
         atoms_per_batch=ATOMS_PER_BATCH,
+        agreement=Agreement(data.agreement, tokenizer),
     )
     done = fit(
         task, task, config, folder, report=report, every=25, stop_after_minutes=stop_after_minutes

@@ -148,8 +148,7 @@ class SpanScorer(nn.Module):
 
     def atoms(self, trunk: Trunk, batch: AtomBatch, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """Contextual (B, T, D) and context-free (B, T, H) vectors of atoms."""
-        with torch.no_grad():
-            static = F.normalize(trunk.pieces(batch.static), dim=-1) * 4.0
+        static = self.embed_static(trunk, batch.static)
         context = (hidden[batch.first] + hidden[batch.last]) * 0.5
         atoms = self.contextual(context) + self.static(static) + self.place(batch.place)
         atoms = self.atom_norm(atoms)
@@ -157,6 +156,12 @@ class SpanScorer(nn.Module):
         atoms = atoms * inside[..., None]
         mixed = self.mix(atoms.transpose(1, 2)).transpose(1, 2)
         return self.mix_norm(atoms + F.gelu(mixed)) * inside[..., None], static
+
+    @staticmethod
+    def embed_static(trunk: Trunk, ids: Tensor) -> Tensor:
+        """Context-free vectors (..., H) of piece ids (...); no gradients."""
+        with torch.no_grad():
+            return F.normalize(trunk.pieces(ids), dim=-1) * 4.0
 
     def fenceposts(self, batch: AtomBatch, atoms: Tensor, static: Tensor) -> tuple[Tensor, Tensor]:
         """Vectors of fenceposts: contextual (B, F, 2 D) and context-free (B, F, D)."""
@@ -169,6 +174,29 @@ class SpanScorer(nn.Module):
         seen = [padded[:, window - n : window - n + left.shape[1]] for n in range(1, window + 1)]
         seen = [F.pad(x, (0, 0, 0, left.shape[1] - x.shape[1])) for x in seen]
         return fence, F.gelu(self.window(torch.cat(seen, -1)))
+
+    def agreement(
+        self, lang: Lang, parent: int, trunk: Trunk, governors: Tensor, dependents: Tensor
+    ) -> Tensor:
+        """Affinity (N, M) of words under a parent class, for each governor and dependent.
+
+        Args:
+            lang: their language.
+            parent: index in the grammar's `parent_classes`.
+            trunk: of the piece embeddings.
+            governors: (N, W) int64 static pieces of the last atoms of a first child, the nearest
+                to its end first; W is `ParserConfig.affinity_window`.
+            dependents: (M, W) int64, likewise at the end of the phrase.
+        """
+        head = self.head(lang)
+        at = slice(parent * self.config.affinity_rank, (parent + 1) * self.config.affinity_rank)
+
+        def side(layer: nn.Linear, ids: Tensor) -> Tensor:
+            seen = F.gelu(self.window(self.embed_static(trunk, ids).flatten(-2)))
+            return F.linear(seen, layer.weight[at], layer.bias[at])
+
+        scale = self.config.affinity_rank**-0.5
+        return (side(head.governor, governors) * scale) @ side(head.dependent, dependents).T
 
     def score_fenceposts(
         self, lang: Lang, fence: Tensor, words: Tensor, lengths: Tensor
