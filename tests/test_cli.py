@@ -277,3 +277,32 @@ def test_the_version() -> None:
 
     result = CliRunner().invoke(app, ["--version"])
     assert result.stdout == f"{__version__}\n"
+
+
+def test_models_are_listed_with_licence_and_data(
+    monkeypatch: pytest.MonkeyPatch, tiny: Path
+) -> None:
+    monkeypatch.setattr("treenlp.catalogue._SHIPPED", tiny.parent)
+    result = CliRunner().invoke(app, ["models"])
+    assert result.exit_code == 0
+    name, size, licence, folder, data = result.stdout.rstrip("\n").split("\t")
+    assert (name, licence, folder) == ("tiny", "CC BY-NC-SA 4.0", str(tiny))
+    assert size.endswith(" MB")
+    assert {"silver_zh", "sst"} < set(data.split(", "))
+
+
+def test_a_model_that_does_not_say_points_to_its_card(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("treenlp.catalogue._SHIPPED", tmp_path)
+    result = CliRunner().invoke(app, ["models"])
+    assert result.exit_code == 1
+    assert "no model is installed" in result.stderr
+    (tmp_path / "old-1").mkdir()
+    (tmp_path / "old-1" / "config.json").write_text("{}", encoding="utf-8")
+    result = CliRunner().invoke(app, ["models"])
+    assert result.stdout.split("\t")[2:] == [
+        "see card.md",
+        str(tmp_path / "old-1"),
+        "see card.md\n",
+    ]

@@ -17,10 +17,10 @@ from treenlp.errors import ModelError
 from treenlp.experiment.measures import (
     Result,
     System,
+    measure_attachment_pairs,
     measure_brackets,
     measure_cases,
     measure_dependencies,
-    measure_pairs,
     measure_reviews,
     measure_similarity,
     measure_treebank_sentiment,
@@ -108,33 +108,33 @@ def item(tree: str, member: str, *, pair: int = 1, kind: str = "classifier") -> 
 
 def test_a_pair_is_right_if_both_members_are() -> None:
     pair = [item(LOW.format("家"), "low"), item(HIGH.format("名"), "high")]
-    both = only(measure_pairs(system(LOW.format("家"), HIGH.format("名")), pair))
+    both = only(measure_attachment_pairs(system(LOW.format("家"), HIGH.format("名")), pair))
     assert (both.value, both.n) == (1.0, 1)
-    one = only(measure_pairs(system(LOW.format("家"), LOW.format("名")), pair))
+    one = only(measure_attachment_pairs(system(LOW.format("家"), LOW.format("名")), pair))
     assert (one.value, one.details["members"]) == (0.0, 0.5)
     assert (one.details["classifier.low"], one.details["classifier.high"]) == (1.0, 0.0)
-    swapped = only(measure_pairs(system(HIGH.format("家"), LOW.format("名")), pair))
+    swapped = only(measure_attachment_pairs(system(HIGH.format("家"), LOW.format("名")), pair))
     assert swapped.details["members"] == 0.0
 
 
 def test_other_words_inside_a_phrase_cost_nothing_and_crossing_it_does() -> None:
     pair = [item(LOW.format("家"), "low"), item(HIGH.format("名"), "high")]
     split = LOW.format("家").replace("(NN 工厂)", "(NN 工) (NN 厂)")
-    assert only(measure_pairs(system(split, HIGH.format("名")), pair)).value == 1.0
+    assert only(measure_attachment_pairs(system(split, HIGH.format("名")), pair)).value == 1.0
     crossing = "(NP (QP (CD 三) (CLP (M 名))) (NP (NP (DNP (NN 工厂) (DEG 的)) (NN 工)) (NN 人)))"
-    found = only(measure_pairs(system(LOW.format("家"), crossing), pair))
+    found = only(measure_attachment_pairs(system(LOW.format("家"), crossing), pair))
     assert found.value == 1.0  # 工厂的工 holds 工厂的 and crosses nothing that is contested
     torn = "(NP (QP (CD 三) (CLP (M 名))) (NN 工) (NP (DNP (NN 厂) (DEG 的)) (NN 工人)))"
-    assert only(measure_pairs(system(LOW.format("家"), torn), pair)).value == 0.0
+    assert only(measure_attachment_pairs(system(LOW.format("家"), torn), pair)).value == 0.0
 
 
 def test_a_flat_member_is_right_only_without_its_partners_phrase() -> None:
     verb = "(VP (VV 等) (AS 了) (NP (QP (CD 十) (CLP (M 分钟)))) (NP (NN 车)))"
     noun = "(VP (VV 等) (AS 了) (NP (QP (CD 十) (CLP (M 辆))) (NP (NN 车))))"
     pair = [item(verb, "verb", kind="duration"), item(noun, "noun", kind="duration")]
-    assert only(measure_pairs(system(verb, noun), pair)).value == 1.0
+    assert only(measure_attachment_pairs(system(verb, noun), pair)).value == 1.0
     blind = noun.replace("辆", "分钟")
-    found = only(measure_pairs(system(blind, noun), pair))
+    found = only(measure_attachment_pairs(system(blind, noun), pair))
     assert (found.details["duration.verb"], found.details["duration.noun"]) == (0.0, 1.0)
 
 
@@ -142,9 +142,9 @@ def test_members_of_unlike_length_are_compared_where_their_words_agree() -> None
     verb = "(VP (VV 等) (AS 了) (NP (QP (CD 三) (CLP (M 个))) (NP (NN 小时))) (NP (NN 车)))"
     noun = "(VP (VV 等) (AS 了) (NP (QP (CD 三) (CLP (M 辆))) (NP (NN 车))))"
     pair = [item(verb, "verb", kind="duration"), item(noun, "noun", kind="duration")]
-    assert only(measure_pairs(system(verb, noun), pair)).value == 1.0
+    assert only(measure_attachment_pairs(system(verb, noun), pair)).value == 1.0
     blind = "(VP (VV 等) (AS 了) (NP (NP (QP (CD 三) (CLP (M 个))) (NP (NN 小时))) (NP (NN 车))))"
-    assert only(measure_pairs(system(blind, noun), pair)).value == 0.0
+    assert only(measure_attachment_pairs(system(blind, noun), pair)).value == 0.0
 
 
 def test_toss_ups_and_single_items_take_no_part() -> None:
@@ -153,11 +153,13 @@ def test_toss_ups_and_single_items_take_no_part() -> None:
     )
     pair = [item(LOW.format("家"), "low"), item(HIGH.format("名"), "high")]
     alone = item(HIGH.format("位"), "high", pair=3)
-    found = measure_pairs(system(LOW.format("家"), HIGH.format("名")), [toss_up, *pair, alone])
+    found = measure_attachment_pairs(
+        system(LOW.format("家"), HIGH.format("名")), [toss_up, *pair, alone]
+    )
     assert only(found).n == 1
     assert (
         only(found).inputs
-        == only(measure_pairs(system(LOW.format("家"), HIGH.format("名")), pair)).inputs
+        == only(measure_attachment_pairs(system(LOW.format("家"), HIGH.format("名")), pair)).inputs
     )
 
 

@@ -9,55 +9,47 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from treenlp import analysis
 from treenlp.composition import TreeBatch
 from treenlp.errors import InputError, ShapeError
 from treenlp.tasks.sentiment import (
     LABELS,
+    NEUTRAL,
     UNLABELLED,
-    Sentiment,
     SentimentCounts,
     SentimentHead,
     TextPooling,
+    best_class,
+    best_classes,
     carry_labels,
     class_loss,
     count_sentiment,
-    expected_sentiment,
+    is_positive,
     polarity_logit,
     polarity_loss,
-    sentiments,
     span_labels,
 )
 from treenlp.trees.brackets import parse_brackets
 
-
-@given(st.lists(st.floats(0.0, 1e6), min_size=5, max_size=5).filter(lambda v: sum(v) > 1e-3))
-def test_a_sentiment_stays_in_its_bounds(values: list[float]) -> None:
-    found = Sentiment.from_distribution(values)
-    assert -1.0 <= found.score <= 1.0
-    assert math.isclose(sum(found.distribution), 1.0)
-    assert found.label == LABELS[max(range(5), key=lambda i: (values[i], -i))]
+DISTRIBUTIONS = st.lists(st.sampled_from([0.0, 0.1, 0.25, 0.5]), min_size=5, max_size=5)
 
 
-def test_score_is_the_mean_of_the_classes() -> None:
-    found = Sentiment.from_distribution([0.1, 0.2, 0.3, 0.25, 0.15])
-    assert found.score == pytest.approx(-0.1 - 0.1 + 0.125 + 0.15)
-    assert found.label == "neutral"
-    assert Sentiment.from_distribution([1, 0, 0, 0, 0]).score == -1.0
-    assert Sentiment.from_distribution([0, 0, 0, 0, 1]).score == 1.0
+@given(DISTRIBUTIONS)
+def test_one_rule_says_which_class_is_the_most_probable(values: list[float]) -> None:
+    found = best_class(values)
+    equals = [place for place in range(5) if values[place] == max(values)]
+    assert found == min(equals, key=lambda place: (abs(place - NEUTRAL), place))
+    assert best_classes(torch.tensor([values, values[::-1]]))[0] == found
+    a, b, c, d, e = values
+    assert analysis.Sentiment(distribution=(a, b, c, d, e)).label == LABELS[found]
 
 
-@pytest.mark.parametrize("values", [[1.0] * 4, [0.0] * 5, [-1.0, 2, 0, 0, 0], [math.inf] * 5])
-def test_no_distribution_is_refused(values: list[float]) -> None:
-    with pytest.raises(InputError, match="expected five numbers"):
-        Sentiment.from_distribution(values)
-
-
-def test_expected_sentiment_renormalises_the_weights() -> None:
-    parts = sentiments(torch.tensor([[9.0, 0, 0, 0, 0], [0, 0, 0, 0, 9.0]]))
-    mean = expected_sentiment(parts, [0.6, 0.2])
-    assert mean.score == pytest.approx(0.75 * parts[0].score + 0.25 * parts[1].score)
-    with pytest.raises(InputError, match="one weight for each"):
-        expected_sentiment(parts, [1.0])
+def test_of_equal_sides_the_negative_one_counts() -> None:
+    assert not is_positive([0.1, 0.2, 0.4, 0.3, 0.0])
+    assert is_positive([0.1, 0.2, 0.3, 0.3, 0.1])
+    tied = torch.tensor([[0.0, 0.0, 5.0, 0.0, 0.0]])
+    counts = count_sentiment(tied, torch.tensor([3]), tied, torch.tensor([2]))
+    assert (counts.binary_right, counts.binary_total, counts.node_right) == (0, 1, 1)
 
 
 def test_polarity_leaves_neutral_out() -> None:

@@ -22,12 +22,14 @@ class ModelCard:
         directory: where its files are.
         size: of all its files, in bytes.
         licence: of its weights.
+        data: names of the sets that they learned from, as `treenlp.data.registry` has them.
     """
 
     name: str
     directory: Path
     size: int
     licence: str
+    data: tuple[str, ...]
 
 
 def shipped_models() -> list[ModelCard]:
@@ -49,6 +51,7 @@ def shipped_models() -> list[ModelCard]:
                 directory=path.parent,
                 size=sum(file.stat().st_size for file in files),
                 licence=str(config.get("licence", "see card.md")),
+                data=tuple(map(str, config.get("data", ()))),
             )
         )
     return cards

@@ -231,12 +231,13 @@ def similarity(
 
 @app.command()
 def models() -> None:
-    """List the models at hand, with their size and licence."""
+    """List the models at hand: size, licence of the weights, folder, what they learned from."""
     from treenlp.catalogue import shipped_models
 
     found = shipped_models()
     for card in found:
-        _write(f"{card.name}\t{card.size / 1e6:.1f} MB\t{card.licence}\t{card.directory}\n")
+        size, data = f"{card.size / 1e6:.1f} MB", ", ".join(card.data) or "see card.md"
+        _write(f"{card.name}\t{size}\t{card.licence}\t{card.directory}\t{data}\n")
     if not found:
         typer.echo("no model is installed; see experiments/ for the recipe", err=True)
         raise typer.Exit(1)

@@ -33,7 +33,11 @@ def train(
         Path | None, typer.Option("--from", help="Model folder whose parser is gone on from.")
     ] = None,
     free: Annotated[
-        bool, typer.Option("--free", help="Leave non-commercial and research-only sets out.")
+        bool,
+        typer.Option(
+            "--free",
+            help="Leave non-commercial and research-only sets out; the model then only parses.",
+        ),
     ] = False,
     settings: Annotated[
         list[str] | None,

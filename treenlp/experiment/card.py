@@ -37,7 +37,8 @@ _LEARNED_FROM = (
     "lcqmc",
     "bq",
 )
-_CORRELATIONS = ("pearson", "spearman")
+_PLAIN = ("pearson", "spearman", "brier", "log_loss", "listed")
+"""Figures that are no shares: correlations, losses and means."""
 
 _BASELINES: Mapping[str, str] = {
     "three_phrases.right": "CoreNLP 4.5.7: 0 of 3",
@@ -216,18 +217,18 @@ def show_figure(figure: Figure) -> str:
     return text if count is None else f"{text} ({count:,.0f})"
 
 
-def _is_correlation(figure: Figure) -> bool:
-    return figure.name.rsplit(".", 1)[-1] in _CORRELATIONS
+def _is_plain(figure: Figure) -> bool:
+    return figure.name.rsplit(".", 1)[-1] in _PLAIN
 
 
 def _number(figure: Figure, value: float) -> str:
-    if _is_correlation(figure):
+    if _is_plain(figure):
         return f"{value:.3f}"
     return f"{100 * value:.{2 if figure.name.endswith('.crossings') else 1}f}"
 
 
 def _unit(figure: Figure) -> str:
-    return "" if _is_correlation(figure) else " %"
+    return "" if _is_plain(figure) else " %"
 
 
 def _data_table(datasets: Sequence[Dataset]) -> str:

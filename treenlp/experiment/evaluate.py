@@ -25,10 +25,11 @@ from treenlp.experiment.measures import (
     Report,
     Result,
     System,
+    measure_attachment_pairs,
     measure_brackets,
+    measure_calibration,
     measure_cases,
     measure_dependencies,
-    measure_pairs,
     measure_reviews,
     measure_similarity,
     measure_treebank_sentiment,
@@ -43,12 +44,13 @@ from treenlp.experiment.scores import (
     weight_digests,
     write_scores,
 )
-from treenlp.lexicon import generate, load_natural_cases
+from treenlp.lexicon import GeneratedItem, generate, load_natural_cases
 
 __all__ = [
     "MEASURES",
     "Evaluation",
     "Measure",
+    "calibration_items",
     "evaluate",
     "run_gate",
 ]
@@ -97,7 +99,19 @@ _PAIR_MIX = {
 
 def _pairs(system: System, report: Report | None) -> Sequence[Result]:
     items = generate(split="validation", n=_PAIR_ITEMS, seed=_PAIR_SEED, mix=_PAIR_MIX)
-    return measure_pairs(system, items, report=report)
+    return measure_attachment_pairs(system, items, report=report)
+
+
+_READING_ITEMS, _READING_SEED = 400, 12  # other draws than those of the pairs
+
+
+def calibration_items() -> list[GeneratedItem]:
+    """Return the validation items whose readings are held against their probabilities."""
+    return generate(split="validation", n=_READING_ITEMS, seed=_READING_SEED, mix=_PAIR_MIX)
+
+
+def _calibration(system: System, report: Report | None) -> Sequence[Result]:
+    return measure_calibration(system, calibration_items(), report=report)
 
 
 def _dependencies(part: str, *, attachment: bool) -> Run:
@@ -176,6 +190,14 @@ MEASURES: tuple[Measure, ...] = (
         about="generated pairs over the same nouns, whose classifiers, nouns and verbs are in no "
         "training item; both members right",
         run=_pairs,
+    ),
+    Measure(
+        name="calibration",
+        split="dev",
+        about="probabilities of the competing readings of generated items, toss-ups included, "
+        "held against the right ones: calibration error over ten bins of equal mass, Brier score, "
+        "log loss in nats (lower is better); the readings listed by default that are right",
+        run=_calibration,
     ),
     Measure(
         name="gsdsimp_dev",

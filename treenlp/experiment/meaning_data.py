@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import math
 import random
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -164,14 +164,10 @@ class MeaningData:
     pairs: Mapping[str, Sequence[PairExample]]
 
 
-def read_meaning_texts(
-    *, leave_out: Collection[str] = (), paraphrases: int = 6_000, tune_pairs: int = 800
-) -> MeaningTexts:
+def read_meaning_texts(*, paraphrases: int = 6_000, tune_pairs: int = 800) -> MeaningTexts:
     """Read the training and tuning parts of all sets, without what is measured on.
 
     Args:
-        leave_out: sets not to learn from, of "sst", "reviews", "sick", "sts", "lcqmc", "bq".
-            They are measured all the same.
         paraphrases: most training pairs of each Chinese set.
         tune_pairs: most pairs of each set that are measured.
 
@@ -179,13 +175,9 @@ def read_meaning_texts(
         The texts.
 
     Raises:
-        ConfigError: if `leave_out` names an unknown set.
         DataError: if a file is missing or malformed.
     """
-    known = {"sst", "reviews", *_PAIR_SHARES}
     measured = MeasuredTexts.read()
-    if unknown := set(leave_out) - known:
-        raise ConfigError(f"found the sets {sorted(unknown)}, expected some of {sorted(known)}")
     graded = {
         "sick": (list(read_sick("train")), list(read_sick("trial"))),
         "sts": (list(read_sts("train")), list(read_sts("tune"))),
@@ -197,9 +189,7 @@ def read_meaning_texts(
         PairSet(
             name=name,
             scale=name if name in PARAPHRASE_SETS else "graded",
-            train=[]
-            if name in leave_out
-            else [pair for pair in train if not measured.holds_pair(pair.first, pair.second)],
+            train=[pair for pair in train if not measured.holds_pair(pair.first, pair.second)],
             tune=tune[:tune_pairs],
             share=_PAIR_SHARES[name],
         )
@@ -207,13 +197,9 @@ def read_meaning_texts(
     ]
     pairs.append(PairSet(name="stsb_en_zh", scale="graded", train=[], tune=list(read_stsb_en_zh())))
     return MeaningTexts(
-        phrases=[]
-        if "sst" in leave_out
-        else [item for item in read_sst("train") if not measured.holds(item.text)],
+        phrases=[item for item in read_sst("train") if not measured.holds(item.text)],
         phrases_tune=list(read_sst("dev")),
-        reviews=[]
-        if "reviews" in leave_out
-        else [review for review in read_reviews("train") if not measured.holds(review.text)],
+        reviews=[review for review in read_reviews("train") if not measured.holds(review.text)],
         reviews_tune=read_reviews("tune"),
         pairs=pairs,
     )

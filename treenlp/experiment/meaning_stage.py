@@ -12,7 +12,7 @@ import copy
 import hashlib
 import json
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -27,6 +27,7 @@ from treenlp.composition import TreeShape
 from treenlp.encoder import PieceTokenizer, Trunk, run_layers
 from treenlp.encoder.pieces import BEGIN, END, PAD
 from treenlp.errors import ConfigError, DataError
+from treenlp.experiment.planning import cut_by_size, plan_batches
 from treenlp.tasks.meaning import Judgement, MeaningBatch, MeaningModel, leaf_piece_ranges
 from treenlp.tasks.sentiment import (
     UNLABELLED,
@@ -217,11 +218,6 @@ class PieceStore:
             pooled=np.load(folder / "pooled.npy", allow_pickle=False),
         )
 
-    @property
-    def num_sentences(self) -> int:
-        """Number of sentences S."""
-        return len(self.starts) - 1
-
     def num_pieces(self, sentence: int) -> int:
         """Length of a sentence's row."""
         return int(self.starts[sentence + 1] - self.starts[sentence])
@@ -292,7 +288,7 @@ def _run_trunk(
     order = sorted(range(len(rows)), key=lambda n: len(rows[n]))
     done = 0
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        for chosen in _by_size(order, [len(row) for row in rows], batch_pieces):
+        for chosen in cut_by_size(order, [len(row) for row in rows], batch_pieces):
             width = max(len(rows[n]) for n in chosen)
             ids = np.full((len(chosen), width), PAD, dtype=np.int64)
             for at, n in enumerate(chosen):
@@ -316,20 +312,6 @@ def _run_trunk(
 def _inner(ids: Tensor) -> Tensor:
     """Tell the pieces of the text from begin, end and padding."""
     return (ids != PAD) & (ids != BEGIN) & (ids != END)
-
-
-def _by_size(order: Iterable[int], sizes: Sequence[int], limit: int) -> Iterator[list[int]]:
-    """Cut an order into batches whose padded size stays within `limit` where it can."""
-    current: list[int] = []
-    widest = 0
-    for n in order:
-        widest = max(widest, sizes[n])
-        if current and (len(current) + 1) * widest > limit:
-            yield current
-            current, widest = [], sizes[n]
-        current.append(n)
-    if current:
-        yield current
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -492,7 +474,14 @@ class MeaningTask(nn.Module):
         self.seed = seed
         self.dropout = dropout
         self.weights = LossWeights() if weights is None else weights
-        self.plan = _plan(sources, store, steps, seed, pieces_per_batch)
+        self.plan = plan_batches(
+            [[_num_pieces(example, store) for example in source.examples] for source in sources],
+            [source.share for source in sources],
+            [pieces_per_batch] * len(sources),
+            steps=steps,
+            seed=seed,
+            spread=0.25,
+        )
 
     def batch(self, step: int) -> MeaningStep:
         """Batch of a step."""
@@ -620,28 +609,6 @@ class MeaningTask(nn.Module):
         return self.model.judge(top.float(), static, step.inner, step.batch)
 
 
-def _plan(
-    sources: Sequence[Source], store: PieceStore, steps: int, seed: int, pieces_per_batch: int
-) -> list[tuple[int, tuple[int, ...]]]:
-    """Source and examples of every step: shares are kept by pieces, lengths alike in a batch."""
-    rng = random.Random(seed)
-    sizes = [[_num_pieces(example, store) for example in source.examples] for source in sources]
-    queues: list[list[list[int]]] = [[] for _ in sources]
-    spent = [0.0] * len(sources)
-    plan: list[tuple[int, tuple[int, ...]]] = []
-    while len(plan) < steps:
-        n = min(range(len(sources)), key=lambda i: (spent[i] / sources[i].share, i))
-        if not queues[n]:
-            noisy = {i: size + rng.random() * (4 + size / 4) for i, size in enumerate(sizes[n])}
-            order = sorted(noisy, key=noisy.__getitem__)
-            queues[n] = list(_by_size(order, sizes[n], pieces_per_batch))
-            rng.shuffle(queues[n])
-        chosen = queues[n].pop()
-        spent[n] += sum(sizes[n][i] for i in chosen)
-        plan.append((n, tuple(chosen)))
-    return plan
-
-
 def _num_pieces(example: Example, store: PieceStore) -> int:
     if isinstance(example, PhraseExample):
         return max(store.num_pieces(n) for n in example.sentences)
@@ -653,7 +620,7 @@ def _batches(
 ) -> Iterator[tuple[list[int], MeaningStep]]:
     sizes = [_num_pieces(example, task.store) for example in examples]
     order = sorted(range(len(examples)), key=sizes.__getitem__)
-    for chosen in _by_size(order, sizes, pieces):
+    for chosen in cut_by_size(order, sizes, pieces):
         yield chosen, task.make([examples[n] for n in chosen])
 
 

@@ -12,7 +12,7 @@ import math
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -23,12 +23,14 @@ from treenlp.data.dependencies import GoldSentence, attachment_cases
 from treenlp.data.sentiment import Review, SentimentTree
 from treenlp.data.similarity import SentencePair
 from treenlp.errors import InputError, ModelError
+from treenlp.experiment.calibration import expected_error
 from treenlp.experiment.scores import (
     Direction,
     Figure,
     Split,
     bootstrap_pairs,
     bootstrap_ratio,
+    bootstrap_units,
     digest_texts,
 )
 from treenlp.lexicon import GeneratedItem
@@ -43,23 +45,28 @@ from treenlp.parsing.metrics import (
 )
 from treenlp.parsing.parser import load_parser, load_trunk, read_model_config
 from treenlp.tasks.reader import TreeMeaning, leaf_offsets, load_meaning
-from treenlp.tasks.sentiment import NEUTRAL, span_labels
+from treenlp.tasks.sentiment import NEUTRAL, best_class, is_positive, span_labels
 from treenlp.tasks.similarity import pearson, spearman
 from treenlp.text import Document, Sentence
 from treenlp.trees.tree import Tree
 
 __all__ = [
+    "Predictions",
+    "ReadingPredictions",
     "Report",
     "Result",
     "System",
     "is_case_right",
+    "measure_attachment_pairs",
     "measure_brackets",
+    "measure_calibration",
     "measure_cases",
     "measure_dependencies",
-    "measure_pairs",
     "measure_reviews",
     "measure_similarity",
     "measure_treebank_sentiment",
+    "predict_phrases",
+    "predict_readings",
     "to_stderr",
 ]
 
@@ -192,7 +199,7 @@ def _share(
     direction: Direction = "higher",
     details: Mapping[str, float] | None = None,
 ) -> Result:
-    """A share: (U, 2) of counted and all, for every independent unit."""
+    """A share, or a mean: (U, 2) of counted and all, for every independent unit."""
     table = np.asarray(counts, dtype=np.float64).reshape(-1, 2)
     value, low, high = bootstrap_ratio(table, lambda s: float(s[0] / s[1]) if s[1] else math.nan)
     return Result(
@@ -216,11 +223,13 @@ def _by_kind(kinds: Sequence[str], rights: Sequence[bool]) -> dict[str, float]:
 T = TypeVar("T")
 
 
-def _chunks(items: Sequence[T], what: str, report: Report | None) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), _CHUNK):
-        yield items[start : start + _CHUNK]
+def _chunks(
+    items: Sequence[T], what: str, report: Report | None, *, size: int = _CHUNK
+) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
         if report is not None:
-            report(what, min(start + _CHUNK, len(items)), len(items))
+            report(what, min(start + size, len(items)), len(items))
 
 
 def _parse(
@@ -327,7 +336,7 @@ def _units(tree: Tree, sentence: Sentence, text: str) -> set[Offsets]:
     return {trim_offsets(start, end, text) for start, end in (*_phrases(tree, words), *words)}
 
 
-def measure_pairs(
+def measure_attachment_pairs(
     system: System, items: Sequence[GeneratedItem], *, report: Report | None = None
 ) -> list[Result]:
     """Judge generated pairs over the same nouns: a pair is right if all its members are.
@@ -357,7 +366,7 @@ def measure_pairs(
     rights, kinds, members, member_rights = [], [], [], []
     for group, contrasts in pairs:
         own = [
-            _is_member_right(item, contrast, next(trees), next(where))
+            _has_structure(contrast, next(trees), next(where), item.text)
             for item, contrast in zip(group, contrasts, strict=True)
         ]
         rights.append(all(own))
@@ -389,35 +398,49 @@ class _Contrast:
 
 
 def _contrast(item: GeneratedItem, group: Sequence[GeneratedItem]) -> _Contrast:
-    starts = [0]
-    for word in item.tree.leaves:
-        starts.append(starts[-1] + len(word))
+    """What tells an item of a group from those of another structure."""
+    return _contrasts(_structures(item, group))[0]
 
-    def offsets(spans: set[Offsets]) -> frozenset[Offsets]:
-        placed = (trim_offsets(starts[i], starts[j], item.text) for i, j in spans)
-        return frozenset((s, e) for s, e in placed if e - s >= 2)
 
-    own = offsets({(c.start, c.end) for c in item.tree.constituents()})
-    others: frozenset[Offsets] = frozenset()
-    shared = own
+def _structures(item: GeneratedItem, group: Sequence[GeneratedItem]) -> list[frozenset[Offsets]]:
+    """Phrases of an item's tree, then of its partners' trees laid over its text."""
+    found = [_structure(item.tree, item)]
     for other in group:
         if other.member != item.member:
-            places = _align(other.tree.leaves, item.tree.leaves)
-            found = offsets(
-                {
-                    (places[c.start], places[c.end])
-                    for c in other.tree.constituents()
-                    if c.start in places and c.end in places
-                }
-            )
-            others |= found
-            shared &= found
-    differing = (own - shared) | (others - own)
-    if not differing:
-        return _Contrast(wanted=frozenset(), banned=frozenset(), gold=own)
-    start, end = min(s for s, _ in differing), max(e for _, e in differing)
-    inside = frozenset((s, e) for s, e in own if start <= s and e <= end)
-    return _Contrast(wanted=own - shared, banned=others - own, gold=inside)
+            found.append(_structure(other.tree, item))
+    return found
+
+
+def _structure(tree: Tree, item: GeneratedItem) -> frozenset[Offsets]:
+    """Phrases of a tree in the text of an item; a partner's words are laid over the item's."""
+    leaves = tree.leaves if "".join(tree.leaves) == item.text else item.tree.leaves
+    starts = [0]
+    for word in leaves:
+        starts.append(starts[-1] + len(word))
+    places = _align(tree.leaves, leaves)
+    spans = {
+        (places[c.start], places[c.end])
+        for c in tree.constituents()
+        if c.start in places and c.end in places
+    }
+    placed = (trim_offsets(starts[i], starts[j], item.text) for i, j in spans)
+    return frozenset((s, e) for s, e in placed if e - s >= 2)
+
+
+def _contrasts(structures: Sequence[frozenset[Offsets]]) -> list[_Contrast]:
+    """What tells each structure of one text from all the others."""
+    found = []
+    for place, own in enumerate(structures):
+        rest = [*structures[:place], *structures[place + 1 :]]
+        others: frozenset[Offsets] = frozenset().union(*rest)
+        shared = own.intersection(*rest)
+        differing = (own - shared) | (others - own)
+        inside = own
+        if differing:
+            start, end = min(s for s, _ in differing), max(e for _, e in differing)
+            inside = frozenset((s, e) for s, e in own if start <= s and e <= end)
+        found.append(_Contrast(wanted=own - shared, banned=others - own, gold=inside))
+    return found
 
 
 def _align(first: Sequence[str], second: Sequence[str]) -> dict[int, int]:
@@ -433,15 +456,12 @@ def _align(first: Sequence[str], second: Sequence[str]) -> dict[int, int]:
     return places
 
 
-def _is_member_right(
-    item: GeneratedItem, contrast: _Contrast, tree: Tree, sentence: Sentence
-) -> bool:
-    """Return whether a tree has the structure of a generated item and not a partner's.
+def _has_structure(contrast: _Contrast, tree: Tree, sentence: Sentence, text: str) -> bool:
+    """Return whether a tree has one structure of a text and not another.
 
-    It has the phrases that only the item's tree has and none that only a partner's has, and
-    nothing in it crosses a phrase of the item's tree where the two differ.
+    It has the phrases that only this structure has and none that only another has, and nothing in
+    it crosses a phrase of the structure where they differ.
     """
-    text = item.text
     found = {trim_offsets(s, e, text) for s, e in _phrases(tree, _words(tree, sentence))}
     if not contrast.wanted <= found or contrast.banned & found:
         return False
@@ -449,6 +469,248 @@ def _is_member_right(
         s < first < e < last or first < s < last < e
         for s, e in found
         for first, last in contrast.gold
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Predictions:
+    """Probabilities beside what came true.
+
+    Attributes:
+        probs: (N,) probabilities.
+        outcomes: (N,) 1 if it came true and 0 if not; 0.5 for each side of a toss-up.
+        unit: (N,) int64 independent unit of each, from 0.
+        inputs: SHA-256 of what was predicted on.
+    """
+
+    probs: NDArray[np.float64]
+    outcomes: NDArray[np.float64]
+    unit: NDArray[np.int64]
+    inputs: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadingPredictions:
+    """What the parser says of generated items.
+
+    Attributes:
+        predictions: one for each competing reading of each item; a unit is a pair.
+        item: (N,) int64 item of each, from 0.
+        listed: (items, 4) of each item: readings listed by default, how many of them are right,
+            right readings, and how many of them are listed.
+        is_toss_up: (items,) bool.
+        unit: (items,) int64 pair of each item.
+    """
+
+    predictions: Predictions
+    item: NDArray[np.int64]
+    listed: NDArray[np.float64]
+    is_toss_up: NDArray[np.bool_]
+    unit: NDArray[np.int64]
+
+
+def predict_readings(
+    system: System, items: Sequence[GeneratedItem], *, report: Report | None = None
+) -> ReadingPredictions:
+    """Ask for the probability of each competing reading of generated items.
+
+    The competing readings of an item are its own structure and those of its partners over its
+    text; of a toss-up, its two trees. The probability of one is that of all readings whose best
+    tree has its structure and not another's; what has neither structure takes from all.
+
+    Args:
+        system: what is asked.
+        items: members of pairs and toss-ups, in any order. Items without a partner of another
+            structure take no part, nor do pairs whose structures cannot be told by a phrase.
+        report: told about progress.
+    """
+    asked = _competing(items)
+    probs, outcomes, owner, listed = [], [], [], []
+    for part in _chunks(range(len(asked)), "readings", report, size=_FEW):
+        sentences = [_sentence(asked[n][0].text) for n in part]
+        forests = system.parser.forests(sentences)
+        for n, sentence, forest in zip(part, sentences, forests, strict=True):
+            item, contrasts = asked[n]
+            num_right = len(item.trees)
+            every = forest.readings(_EVERY, 0.0).listed
+            shown = forest.readings(_READINGS, _MIN_PROB).listed
+            has = [
+                [_has_structure(c, reading.tree, sentence, item.text) for c in contrasts]
+                for reading in every
+            ]
+            for place in range(len(contrasts)):
+                mass = sum(r.prob for r, own in zip(every, has, strict=True) if own[place])
+                probs.append(min(1.0, mass))
+                outcomes.append(1.0 / num_right if place < num_right else 0.0)
+                owner.append(n)
+            hits = [
+                [_has_structure(c, r.tree, sentence, item.text) for c in contrasts[:num_right]]
+                for r in shown
+            ]
+            right = sum(any(row) for row in hits)
+            found = sum(any(column) for column in zip(*hits, strict=True))
+            listed.append((len(shown), right, num_right, found))
+    pairs = {pair: n for n, pair in enumerate(dict.fromkeys(i.pair_id for i, _ in asked))}
+    unit = np.array([pairs[item.pair_id] for item, _ in asked], dtype=np.int64)
+    rows = np.array(owner, dtype=np.int64)
+    return ReadingPredictions(
+        predictions=Predictions(
+            probs=np.array(probs),
+            outcomes=np.array(outcomes),
+            unit=unit[rows],
+            inputs=digest_texts(
+                f"{i.pair_id} {i.text} {' '.join(map(str, i.trees))}" for i, _ in asked
+            ),
+        ),
+        item=rows,
+        listed=np.array(listed, dtype=np.float64).reshape(-1, 4),
+        is_toss_up=np.array([bool(item.alternatives) for item, _ in asked], dtype=np.bool_),
+        unit=unit,
+    )
+
+
+_FEW = 32  # forests held at once
+_EVERY = 128  # readings, at most, that a structure's probability is summed over
+
+
+def _competing(items: Sequence[GeneratedItem]) -> list[tuple[GeneratedItem, list[_Contrast]]]:
+    """Items with what tells their readings apart, the right ones first; pairs stay together."""
+    groups: dict[int, list[GeneratedItem]] = defaultdict(list)
+    for item in items:
+        groups[item.pair_id].append(item)
+    found = []
+    for _, group in sorted(groups.items()):
+        rows = []
+        for item in group:
+            if item.alternatives:
+                structures = [_structure(tree, item) for tree in item.trees]
+            else:
+                structures = _structures(item, [i for i in group if not i.alternatives])
+            distinct = list(dict.fromkeys(structures))
+            if len(distinct) > 1 and len(distinct) >= len(item.trees):
+                rows.append((item, _contrasts(distinct)))
+        found += rows
+    return found
+
+
+def measure_calibration(
+    system: System, items: Sequence[GeneratedItem], *, report: Report | None = None
+) -> list[Result]:
+    """Hold the probabilities of competing readings against which of them is right.
+
+    Of a toss-up each reading is right with weight one half: all three losses are expectations
+    over a truth drawn by that weight, so the best that can be reached on it is not 0 but a Brier
+    score of 0.25 and a log loss of log 2.
+
+    Args:
+        system: what is measured.
+        items: as for `predict_readings`.
+        report: told about progress.
+
+    Returns:
+        The calibration error over bins of equal mass (its interval is moved back by what drawing
+        again adds to any mean of absolute gaps), the Brier score, the mean over items of -log of
+        the right reading's probability (nats; a probability under 0.001 counts as that), the
+        share of the readings listed by default that are right, and how many are listed.
+    """
+    found = predict_readings(system, items, report=report)
+    told, listed = found.predictions, found.listed
+    probs, outcomes = told.probs, told.outcomes
+    num_units, num_items = len(set(found.unit.tolist())), len(listed)
+    rows = [np.flatnonzero(told.unit == unit) for unit in range(num_units)]
+
+    def error(units: NDArray[np.int64]) -> float:
+        chosen = np.concatenate([rows[unit] for unit in units.tolist()])
+        return expected_error(probs[chosen], outcomes[chosen])
+
+    value, low, high = bootstrap_units(num_units, error, is_biased=True)
+    squares = outcomes * (1.0 - probs) ** 2 + (1.0 - outcomes) * probs**2
+    surprise = np.zeros(num_items)
+    np.add.at(surprise, found.item, -outcomes * np.log(np.maximum(probs, _FLOOR)))
+    toss_ups = listed[found.is_toss_up]
+    details = {
+        "readings": float(len(probs)),
+        "toss_ups": float(len(toss_ups)),
+        "mean_prob": float(probs.mean()) if len(probs) else math.nan,
+        "mean_right": float(outcomes.mean()) if len(probs) else math.nan,
+    }
+    of_listed = {
+        "count": float(listed[:, 1].sum()),
+        "right_listed": _mean_of(listed[:, 3].sum(), listed[:, 2].sum()),
+        "toss_ups_both": _mean_of((toss_ups[:, 3] == 2).sum(), len(toss_ups)),
+    }
+
+    def mean(
+        name: str,
+        values: NDArray[np.float64],
+        counts: ArrayLike,
+        unit: NDArray[np.int64],
+        direction: Direction,
+        more: Mapping[str, float],
+    ) -> Result:
+        table = np.zeros((num_units, 2))
+        np.add.at(table, unit, np.stack(np.broadcast_arrays(values, counts), 1))
+        share = _share(name, table, told.inputs, direction=direction)
+        return replace(share, details=more)
+
+    single = found.unit
+    return [
+        Result(
+            name="ece",
+            direction="lower",
+            value=value,
+            low=max(0.0, low),
+            high=high,
+            n=len(probs),
+            inputs=told.inputs,
+            details=details,
+        ),
+        mean("brier", squares, 1.0, told.unit, "lower", {}),
+        mean("log_loss", surprise, 1.0, single, "lower", {}),
+        mean("listed_right", listed[:, 1], listed[:, 0], single, "higher", of_listed),
+        mean("listed", listed[:, 0], 1.0, single, "information", {}),
+    ]
+
+
+_FLOOR = 1e-3  # less probable trees are not looked at
+
+
+def _mean_of(total: float, count: float) -> float:
+    return float(total / count) if count else math.nan
+
+
+def predict_phrases(
+    system: System, trees: Sequence[Tree], *, report: Report | None = None
+) -> Predictions:
+    """Ask for the probability of each phrase of the best tree over the words of gold trees.
+
+    A phrase came true if the gold tree has its words under its label. The roots are left out:
+    every tree covers the whole sentence.
+
+    Args:
+        system: what is asked.
+        trees: gold trees of English sentences; each is a unit.
+        report: told about progress.
+    """
+    probs, outcomes, unit = [], [], []
+    for part in _chunks(range(len(trees)), "phrases", report, size=_FEW):
+        sentences = [Sentence.from_words(trees[n].leaves, lang="en") for n in part]
+        for n, forest in zip(part, system.parser.forests(sentences), strict=True):
+            (best,) = forest.kbest(1)
+            gold = set(trees[n].constituents())
+            size = len(best.words)
+            for phrase in dict.fromkeys(best.tree.constituents()):
+                if phrase.end - phrase.start == size:
+                    continue
+                start, end = best.words[phrase.start][0], best.words[phrase.end - 1][1]
+                probs.append(forest.span_prob(start, end, label=phrase.label))
+                outcomes.append(float(phrase in gold))
+                unit.append(n)
+    return Predictions(
+        probs=np.array(probs, dtype=np.float64),
+        outcomes=np.array(outcomes, dtype=np.float64),
+        unit=np.array(unit, dtype=np.int64),
+        inputs=digest_texts(map(str, trees)),
     )
 
 
@@ -588,12 +850,12 @@ def measure_treebank_sentiment(
         found = meaning_model.judge(sentences, [[tree] for tree in parsed])
         by_node = meaning_model.judge_nodes(sentences, [item.tree for item in chosen])
         for item, (meaning,), own in zip(chosen, found, by_node, strict=True):
-            fine.append((_class(meaning.distribution) == item.label, 1))
+            fine.append((best_class(meaning.distribution) == item.label, 1))
             if item.label != NEUTRAL:
-                side = _is_positive(meaning.distribution)
+                side = is_positive(meaning.distribution)
                 binary.append((side == (item.label > NEUTRAL), 1))
             labels = span_labels(item.tree)
-            right = sum(_class(own[span]) == label for span, label in labels.items())
+            right = sum(best_class(own[span]) == label for span, label in labels.items())
             nodes.append((right, len(labels)))
     inputs = digest_texts(f"{item.text} {item.tree}" for item in items)
     return [
@@ -615,16 +877,6 @@ def _with_words(item: SentimentTree) -> Sentence:
     )
 
 
-def _class(distribution: Sequence[float]) -> int:
-    """Most probable class, the lower one of a tie."""
-    return max(range(len(distribution)), key=lambda place: (distribution[place], -place))
-
-
-def _is_positive(distribution: Sequence[float]) -> bool:
-    """Whether the positive classes outweigh the negative ones, neutral left out."""
-    return sum(distribution[NEUTRAL + 1 :]) > sum(distribution[:NEUTRAL])
-
-
 def measure_reviews(
     system: System, reviews: Sequence[Review], *, report: Report | None = None
 ) -> list[Result]:
@@ -644,7 +896,7 @@ def measure_reviews(
     for part in _chunks(answered, "texts", None):
         judged = system.judge().judge_texts([texts[n] for n in part])
         for n, distribution in zip(part, judged, strict=True):
-            rights[n] = _is_positive(distribution) == (reviews[n].label == 1)
+            rights[n] = is_positive(distribution) == (reviews[n].label == 1)
     details = _by_kind(["positive" if r.label == 1 else "negative" for r in reviews], rights)
     inputs = digest_texts(f"{review.label} {review.text}" for review in reviews)
     return [_share("binary", [(right, 1) for right in rights], inputs, details=details)]

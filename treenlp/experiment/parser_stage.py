@@ -14,6 +14,7 @@ from treenlp.data.treebanks import SpelledTree
 from treenlp.encoder import PieceBatch, PieceTokenizer, Trunk
 from treenlp.encoder.pieces import UNKNOWN
 from treenlp.experiment.agreement import Agreement
+from treenlp.experiment.planning import plan_batches
 from treenlp.parsing.atoms import AtomBatch
 from treenlp.parsing.grammar import Grammar
 from treenlp.parsing.scorer import SpanScorer
@@ -160,7 +161,13 @@ class ParserTask(nn.Module):
         self.boundary_weight = boundary_weight
         self.agreement = agreement
         self.agreement_weight = agreement_weight
-        self.plan = _plan(sources, steps=steps, seed=seed, atoms_per_batch=atoms_per_batch)
+        self.plan = plan_batches(
+            [[_num_atoms(target) for target in source.targets] for source in sources],
+            [source.share for source in sources],
+            [atoms_per_batch[source.lang] for source in sources],
+            steps=steps,
+            seed=seed,
+        )
 
     def batch(self, step: int) -> ParserBatch:
         """Batch of a step."""
@@ -207,6 +214,10 @@ class ParserTask(nn.Module):
         return loss
 
 
+def _num_atoms(target: ChartTarget | tuple[ChartTarget, ...]) -> int:
+    return (target[0] if isinstance(target, tuple) else target).sentence.num_atoms
+
+
 def _hide(pieces: PieceBatch, probability: float, rng: random.Random) -> PieceBatch:
     """Replace pieces by the unknown one in half of the rows."""
     generator = torch.Generator().manual_seed(rng.getrandbits(62))
@@ -216,45 +227,3 @@ def _hide(pieces: PieceBatch, probability: float, rng: random.Random) -> PieceBa
     inner = torch.zeros(rows * width, dtype=torch.bool)
     inner[pieces.flat] = True
     return replace(pieces, ids=pieces.ids.masked_fill(hidden & inner.view(rows, width), UNKNOWN))
-
-
-def _plan(
-    sources: Sequence[Source],
-    *,
-    steps: int,
-    seed: int,
-    atoms_per_batch: Mapping[Lang, int],
-) -> list[tuple[int, tuple[int, ...]]]:
-    """Source and targets of every step: shares are kept by atoms, lengths are alike in a batch."""
-    rng = random.Random(seed)
-    lengths = [
-        [(t[0] if isinstance(t, tuple) else t).sentence.num_atoms for t in source.targets]
-        for source in sources
-    ]
-    queues: list[list[tuple[int, ...]]] = [[] for _ in sources]
-    spent = [0.0] * len(sources)
-    plan: list[tuple[int, tuple[int, ...]]] = []
-    while len(plan) < steps:
-        n = min(range(len(sources)), key=lambda i: (spent[i] / sources[i].share, i))
-        if not queues[n]:
-            queues[n] = _epoch(lengths[n], atoms_per_batch[sources[n].lang], rng)
-        chosen = queues[n].pop()
-        spent[n] += sum(lengths[n][i] for i in chosen)
-        plan.append((n, chosen))
-    return plan
-
-
-def _epoch(lengths: Sequence[int], size: int, rng: random.Random) -> list[tuple[int, ...]]:
-    """Every target once, in shuffled batches of about `size` atoms."""
-    order = sorted(range(len(lengths)), key=lambda i: lengths[i] + rng.random() * 4)
-    batches: list[tuple[int, ...]] = []
-    current: list[int] = []
-    for i in order:
-        if current and (len(current) + 1) * lengths[i] > size:
-            batches.append(tuple(current))
-            current = []
-        current.append(i)
-    if current:
-        batches.append(tuple(current))
-    rng.shuffle(batches)
-    return batches

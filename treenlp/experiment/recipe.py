@@ -15,6 +15,8 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
+from math import isinf
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +37,10 @@ from treenlp.encoder import (
 from treenlp.encoder.quantize import BLOCK
 from treenlp.errors import ModelError
 from treenlp.experiment.agreement import Agreement
+from treenlp.experiment.card import LICENCE
 from treenlp.experiment.meaning_data import (
     collect_meaning,
+    measure_meaning,
     read_meaning_texts,
     train_meaning,
     tuned_trunk,
@@ -46,7 +50,7 @@ from treenlp.experiment.parser_stage import ParserTask
 from treenlp.experiment.trainer import Progress, TrainConfig, fit
 from treenlp.lexicon import generate, load_natural_cases
 from treenlp.parsing.grammar import Grammar
-from treenlp.parsing.parser import ChartParser, load_parser
+from treenlp.parsing.parser import ChartParser, load_parser, read_model_config
 from treenlp.parsing.scorer import ParserConfig, SpanScorer
 from treenlp.text import Lang
 
@@ -74,21 +78,33 @@ class RecipeConfig:
         parser_steps: optimizer steps of the parser; about 0.75 s each on two cores.
         meaning_steps: optimizer steps of the meaning model; about 0.6 s each.
         generated: Chinese items made from the lexicon.
-        free: leave out the sets that are for research or non-commercial use only.
+        free: leave out the sets that are for research or non-commercial use only. Those are all
+            that teach sentiment and similarity: such a model reads trees and no more.
         minutes: of each stage, after which it stops with a checkpoint.
         seed: of everything random.
     """
 
-    parser_steps: int = 4_000
+    parser_steps: int = 5_000
     meaning_steps: int = 4_000
-    generated: int = 24_000
+    generated: int = 80_000
     free: bool = False
     minutes: float = float("inf")
     seed: int = 1
 
 
-NOT_FREE = ("sst", "reviews", "sick", "sts", "lcqmc", "bq")
-"""Sets of the meaning model whose terms are research or non-commercial use."""
+_FREE = ("silver_zh", "text_zh", "pku_199801", "ud_gsd_2016", "ud_hk", "mctb_en", "silver_en")
+_NOT_FREE = (
+    "ud_beginner",
+    "wsj_sample",
+    "sst",
+    "sick",
+    "sts",
+    "chnsenticorp",
+    "online_shopping_10_cats",
+    "lcqmc",
+    "bq",
+)
+_FREE_LICENCE = "CC BY-SA 4.0"
 FROZEN_LAYERS = 6
 """Trunk layers below the meaning model's own."""
 
@@ -151,15 +167,34 @@ def run_recipe(
         )
         if not done:
             return False
-        done_note.write_text(json.dumps(asdict(config)) + "\n", encoding="utf-8")
+        values = {**asdict(config), "minutes": None if isinf(config.minutes) else config.minutes}
+        done_note.write_text(json.dumps(values) + "\n", encoding="utf-8")
     scorer = read_scorer(work / "parser", trunk.config)
+    pack_these = partial(
+        pack,
+        output,
+        name=output.name,
+        frozen_layers=FROZEN_LAYERS,
+        scorer=scorer,
+        tokenizer_file=trunk_folder / "tokenizer.json",
+        # what a model learned from stays with the models that are gone on from it
+        free=config.free and (initial is None or _is_free(initial)),
+    )
+    if config.free:
+        say("no free set teaches sentiment or similarity: the model reads trees only")
+        pack_these(trunk=trunk)
+        return True
     say("parsing and storing the texts of the meaning model")
     parser = ChartParser(copy.deepcopy(scorer), copy.deepcopy(trunk), tokenizer)
-    texts = read_meaning_texts(leave_out=NOT_FREE if config.free else ())
     found = collect_meaning(
-        work / "texts", texts, parser, trunk, tokenizer, fork=FROZEN_LAYERS,
+        work / "texts",
+        read_meaning_texts(),
+        parser,
+        trunk,
+        tokenizer,
+        fork=FROZEN_LAYERS,
         report=lambda what, done, total: say(f"{what}: {done:,} of {total:,}"),
-    )  # fmt: skip
+    )
     say("training the meaning model")
     task, done = train_meaning(
         work / "meaning",
@@ -172,16 +207,13 @@ def run_recipe(
     )
     if not done:
         return False
-    pack(
-        output,
-        name=output.name,
+    pack_these(
         trunk=tuned_trunk(task, trunk),
-        frozen_layers=FROZEN_LAYERS,
-        scorer=scorer,
-        tokenizer_file=trunk_folder / "tokenizer.json",
         meaning=task.model.state_dict(),
         meaning_config=asdict(task.model.config),
     )
+    for name, value in measure_meaning(task, found).items():
+        say(f"{name}: {value:.3f}")
     return True
 
 
@@ -228,6 +260,7 @@ def train_parser(
     if scorer is None:
         scorer = SpanScorer(ParserConfig(), trunk.config, data.grammars())
         scorer.copy_layers(trunk)
+    pairs = data.agreement
     task = ParserTask(
         scorer,
         trunk,
@@ -236,7 +269,7 @@ def train_parser(
         steps=config.steps,
         seed=config.seed,
         atoms_per_batch=ATOMS_PER_BATCH,
-        agreement=Agreement(data.agreement, tokenizer),
+        agreement=Agreement(pairs, tokenizer) if pairs.counted or pairs.objects else None,
     )
     done = fit(
         task, task, config, folder, report=report, every=25, stop_after_minutes=stop_after_minutes
@@ -277,6 +310,7 @@ def pack(
     tokenizer_file: Path,
     meaning: Mapping[str, Tensor] | None = None,
     meaning_config: Mapping[str, Any] | None = None,
+    free: bool = False,
 ) -> None:
     """Write a model folder.
 
@@ -289,6 +323,8 @@ def pack(
         tokenizer_file: ``tokenizer.json`` of the trunk.
         meaning: parameters of the meaning model.
         meaning_config: its sizes, as plain values.
+        free: whether the weights learned from the sets alone that `RecipeConfig.free` keeps; the
+            configuration names the sets and the licence of the weights that follows.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tuned = tuple(f"layers.{n}." for n in range(frozen_layers, trunk.config.num_layers))
@@ -303,7 +339,13 @@ def pack(
         for key, value in scorer.state_dict().items()
     }
     save_weights(folder / "parser.safetensors", parser_weights, version=name)
-    config: dict[str, Any] = {"version": name, "trunk": asdict(trunk.config), **scorer.to_dict()}
+    config: dict[str, Any] = {
+        "version": name,
+        "licence": _FREE_LICENCE if free else LICENCE,
+        "data": list(_FREE if free else _FREE + _NOT_FREE),
+        "trunk": asdict(trunk.config),
+        **scorer.to_dict(),
+    }
     if meaning is not None:
         meaning_weights = {key: _packed(value, 8) for key, value in meaning.items()}
         save_weights(folder / "meaning.safetensors", meaning_weights, version=name)
@@ -312,6 +354,10 @@ def pack(
     (folder / "config.json").write_text(text + "\n", encoding="utf-8")
     if tokenizer_file.resolve() != (folder / "tokenizer.json").resolve():
         shutil.copyfile(tokenizer_file, folder / "tokenizer.json")
+
+
+def _is_free(folder: Path) -> bool:
+    return read_model_config(folder).get("licence") == _FREE_LICENCE
 
 
 def _packed(value: Tensor, bits: int) -> Tensor | QuantizedTensor:

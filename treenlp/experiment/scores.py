@@ -29,6 +29,7 @@ __all__ = [
     "Verdict",
     "bootstrap_pairs",
     "bootstrap_ratio",
+    "bootstrap_units",
     "compare",
     "digest_texts",
     "read_scores",
@@ -54,10 +55,10 @@ class Figure:
         name: set, a point, and what was measured: "gsdsimp_dev.crossings".
         split: "dev" figures are what the gate compares, "final" ones are read once.
         direction: whether higher or lower is better, or it is for information only.
-        value: a share or a correlation.
+        value: a share, a correlation or a loss.
         low: lower end of its 95 % bootstrap interval.
         high: upper end.
-        n: what the value is a share of, or the number of pairs it correlates.
+        n: what the value is a share or mean of, or the number of pairs it correlates.
         inputs: SHA-256 of what was measured on, so that only like is compared with like.
         seconds: what its measure took; figures of one measure share it.
         details: parts of the figure, such as the share of each kind.
@@ -250,6 +251,34 @@ def bootstrap_ratio(
     return value, low, high
 
 
+def bootstrap_units(
+    size: int, measure: Callable[[NDArray[np.int64]], float], *, is_biased: bool = False
+) -> tuple[float, float, float]:
+    """Measure a figure that is any function of the units drawn.
+
+    Args:
+        size: number of independent units.
+        measure: the figure of some of them, numbered from 0, repeated ones included.
+        is_biased: whether drawing again shifts the figure, as it enlarges every mean of absolute
+            differences: the interval is then moved by the shift of its mean (Efron & Tibshirani
+            1993, section 10.2).
+
+    Returns:
+        The figure and the ends of its 95 % interval; nan without units.
+
+    Example:
+        >>> bootstrap_units(3, lambda units: float(len(units)))
+        (3.0, 3.0, 3.0)
+    """
+    if not size:
+        return math.nan, math.nan, math.nan
+    value = measure(np.arange(size))
+    drawn = [measure(chosen) for chosen in _draws(size)]
+    low, high = _interval(drawn)
+    shift = float(np.mean(drawn)) - value if is_biased else 0.0
+    return value, low - shift, high - shift
+
+
 def bootstrap_pairs(
     answers: ArrayLike,
     targets: ArrayLike,
@@ -275,8 +304,7 @@ def bootstrap_pairs(
             f"found {first.shape} answers and {second.shape} targets, expected as many of each "
             "and at least two"
         )
-    low, high = _interval([correlate(first[c], second[c]) for c in _draws(len(first))])
-    return correlate(first, second), low, high
+    return bootstrap_units(len(first), lambda chosen: correlate(first[chosen], second[chosen]))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -196,7 +196,8 @@ class SpanScorer(nn.Module):
             return F.linear(seen, layer.weight[at], layer.bias[at])
 
         scale = self.config.affinity_rank**-0.5
-        return (side(head.governor, governors) * scale) @ side(head.dependent, dependents).T
+        affinity: Tensor = side(head.governor, governors) * scale @ side(head.dependent, dependents).T
+        return affinity
 
     def score_fenceposts(
         self, lang: Lang, fence: Tensor, words: Tensor, lengths: Tensor

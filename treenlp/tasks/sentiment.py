@@ -21,17 +21,17 @@ __all__ = [
     "LABELS",
     "NEUTRAL",
     "UNLABELLED",
-    "Sentiment",
     "SentimentCounts",
     "SentimentHead",
     "TextPooling",
+    "best_class",
+    "best_classes",
     "carry_labels",
     "class_loss",
     "count_sentiment",
-    "expected_sentiment",
+    "is_positive",
     "polarity_logit",
     "polarity_loss",
-    "sentiments",
     "span_labels",
 ]
 
@@ -40,91 +40,36 @@ NEUTRAL = 2
 UNLABELLED = -1
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sentiment:
-    """The sentiment of a phrase, sentence or text.
-
-    Attributes:
-        label: the most probable of `LABELS`; the lower one of a tie.
-        score: mean of the distribution with the classes at -1, -0.5, 0, 0.5 and 1.
-        distribution: five probabilities in the order of `LABELS`; they sum to 1.
-    """
-
-    label: str
-    score: float
-    distribution: tuple[float, ...]
-
-    @classmethod
-    def from_distribution(cls, distribution: Sequence[float]) -> Sentiment:
-        """Make a sentiment from its five probabilities.
-
-        Args:
-            distribution: five numbers, none negative, with a positive sum; they are scaled
-                to sum to 1.
-
-        Returns:
-            The sentiment.
-
-        Raises:
-            InputError: if they are not five, one is negative or not finite, or all are 0.
-
-        Example:
-            >>> Sentiment.from_distribution([0, 0, 0, 1, 1]).score
-            0.75
-        """
-        values = [float(value) for value in distribution]
-        total = sum(values)
-        if len(values) != len(LABELS) or min(values) < 0.0 or not 0.0 < total < float("inf"):
-            raise InputError(
-                f"found the sentiment distribution {values}, expected five numbers of which none "
-                "is negative and one is above 0"
-            )
-        shares = tuple(value / total for value in values)
-        mean = sum(share * (place - NEUTRAL) / 2 for place, share in enumerate(shares))
-        return cls(
-            label=LABELS[shares.index(max(shares))],
-            score=min(1.0, max(-1.0, mean)),
-            distribution=shares,
-        )
+_NEAREST_FIRST = (2, 1, 3, 0, 4)
 
 
-def sentiments(logits: Tensor) -> list[Sentiment]:
-    """Turn logits (N, 5) into N sentiments."""
-    probabilities = torch.softmax(logits.detach().double(), dim=-1)
-    return [Sentiment.from_distribution(row) for row in probabilities.tolist()]
-
-
-def expected_sentiment(parts: Sequence[Sentiment], weights: Sequence[float]) -> Sentiment:
-    """Average sentiments, such as those of a sentence's readings by their probability.
+def best_class(distribution: Sequence[float]) -> int:
+    """Return the most probable class; of equals the one nearest to neutral, then the lower.
 
     Args:
-        parts: one or more sentiments.
-        weights: as many weights, none negative; they are scaled to sum to 1.
-
-    Returns:
-        The sentiment of the mean distribution.
-
-    Raises:
-        InputError: if the numbers differ, nothing is given, or the weights sum to 0.
+        distribution: five numbers in the order of `LABELS`; they need not sum to 1.
 
     Example:
-        >>> low = Sentiment.from_distribution([1, 0, 0, 0, 0])
-        >>> high = Sentiment.from_distribution([0, 0, 0, 0, 1])
-        >>> expected_sentiment([low, high], [0.25, 0.75]).score
-        0.5
+        >>> best_class([0.0, 0.4, 0.2, 0.4, 0.0])
+        1
     """
-    total = float(sum(weights))
-    if len(parts) != len(weights) or not parts or total <= 0.0 or min(weights) < 0.0:
-        raise InputError(
-            f"found {len(parts)} sentiments and the weights {list(weights)}, expected one weight "
-            "for each, none negative, with a positive sum"
-        )
-    columns = zip(*(part.distribution for part in parts), strict=True)
-    mean = [
-        sum(share * weight for share, weight in zip(column, weights, strict=True)) / total
-        for column in columns
-    ]
-    return Sentiment.from_distribution(mean)
+    return max(_NEAREST_FIRST, key=distribution.__getitem__)
+
+
+def best_classes(scores: Tensor) -> Tensor:
+    """Return the `best_class` (...) int64 of each row of scores (..., 5).
+
+    Example:
+        >>> best_classes(torch.tensor([[0.4, 0.0, 0.4, 0.1, 0.1]])).tolist()
+        [2]
+    """
+    order = torch.tensor(_NEAREST_FIRST, device=scores.device)
+    return order[scores[..., order].argmax(-1)]  # of equals, the first
+
+
+def is_positive(distribution: Sequence[float]) -> bool:
+    """Return whether the positive classes outweigh the negative ones, neutral left out."""
+    return sum(distribution[NEUTRAL + 1 :]) > sum(distribution[:NEUTRAL])
 
 
 class SentimentHead(nn.Module):
@@ -340,17 +285,17 @@ def count_sentiment(
         node_targets: (N,) classes, or `UNLABELLED`.
 
     Returns:
-        The counts; a tie in the logits goes to the lower class, and to the negative side.
+        The counts; of equal classes `best_class` counts, of equal sides the negative one.
     """
     labelled = root_targets != UNLABELLED
     sided = labelled & (root_targets != NEUTRAL)
     on_side = (polarity_logit(roots.float()) > 0) == (root_targets > NEUTRAL)
     known = node_targets != UNLABELLED
     return SentimentCounts(
-        root_right=int(((roots.argmax(-1) == root_targets) & labelled).sum()),
+        root_right=int(((best_classes(roots) == root_targets) & labelled).sum()),
         root_total=int(labelled.sum()),
         binary_right=int((on_side & sided).sum()),
         binary_total=int(sided.sum()),
-        node_right=int(((nodes.argmax(-1) == node_targets) & known).sum()),
+        node_right=int(((best_classes(nodes) == node_targets) & known).sum()),
         node_total=int(known.sum()),
     )
