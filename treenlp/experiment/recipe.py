@@ -104,7 +104,7 @@ _NOT_FREE = (
     "lcqmc",
     "bq",
 )
-_FREE_LICENCE = "CC BY-SA 4.0"
+_FREE_LICENCE = "CC BY-SA 4.0; terms of the PKU newspaper not stated"
 FROZEN_LAYERS = 6
 """Trunk layers below the meaning model's own."""
 

@@ -196,7 +196,8 @@ class SpanScorer(nn.Module):
             return F.linear(seen, layer.weight[at], layer.bias[at])
 
         scale = self.config.affinity_rank**-0.5
-        affinity: Tensor = side(head.governor, governors) * scale @ side(head.dependent, dependents).T
+        left, right = side(head.governor, governors) * scale, side(head.dependent, dependents)
+        affinity: Tensor = left @ right.T
         return affinity
 
     def score_fenceposts(
