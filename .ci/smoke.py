@@ -26,7 +26,7 @@ def main() -> None:
     installed = Path(sysconfig.get_path("purelib")).resolve()
     assert installed in Path(treenlp.__file__).resolve().parents, treenlp.__file__
 
-    name, _, _, folder = read("models.txt").splitlines()[0].split("\t")
+    name, _, _, folder, *_ = read("models.txt").splitlines()[0].split("\t")
     assert name == "zh-en-1"
     assert installed in Path(folder).resolve().parents, folder
     assert (Path(folder) / "card.md").is_file()
