@@ -158,13 +158,20 @@ class ParserData:
         decided = [target for target in generated if isinstance(target, ChartTarget)]
         toss_ups = [target for target in generated if not isinstance(target, ChartTarget)]
         found = [
-            Source(name="automatic zh", lang="zh", targets=automatic, share=0.22),
-            Source(name="checked zh", lang="zh", targets=checked, share=0.08),
+            Source(name="automatic zh", lang="zh", targets=automatic, share=0.15),
+            Source(name="checked zh", lang="zh", targets=checked, share=0.07),
             Source(name="dependencies zh", lang="zh", targets=partial, share=0.10),
-            Source(name="generated zh", lang="zh", targets=decided, share=0.24, hide=0.2),
-            Source(name="toss-ups zh", lang="zh", targets=toss_ups, share=0.08),
-            Source(name="gold en", lang="en", targets=english, share=0.24),
-            Source(name="automatic en", lang="en", targets=automatic_english, share=0.08),
+            Source(name="generated zh", lang="zh", targets=decided, share=0.20, hide=0.2),
+            Source(name="toss-ups zh", lang="zh", targets=toss_ups, share=0.06),
+            Source(name="gold en", lang="en", targets=english, share=0.18, hide=0.1, dropout=0.1),
+            Source(
+                name="automatic en",
+                lang="en",
+                targets=automatic_english,
+                share=0.24,
+                hide=0.1,
+                dropout=0.1,
+            ),
         ]
         return [source for source in found if source.targets]
 

@@ -113,6 +113,8 @@ class Source:
         alpha: probability of splitting a Chinese piece into characters.
         hide: probability of hiding a piece from the trunk, so that what remains visible of it,
             its context-free vector, has to tell.
+        dropout: share of entries dropped inside the trunk's layers; for sentences that are seen
+            many times.
     """
 
     name: str
@@ -121,15 +123,17 @@ class Source:
     share: float
     alpha: float = 0.1
     hide: float = 0.0
+    dropout: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class ParserBatch:
-    """Inputs and targets of one step."""
+    """Inputs and targets of one step; `dropout` as in `Source`."""
 
     atoms: AtomBatch
     targets: TargetBatch
     rng: random.Random
+    dropout: float
 
 
 class ParserTask(nn.Module):
@@ -148,7 +152,7 @@ class ParserTask(nn.Module):
         dropout: float = 0.1,
         boundary_weight: float = 0.5,
         agreement: Agreement | None = None,
-        agreement_weight: float = 0.1,
+        agreement_weight: float = 0.15,
     ) -> None:
         """Plan all batches of a run."""
         super().__init__()
@@ -185,7 +189,12 @@ class ParserTask(nn.Module):
         )
         if source.hide > 0:
             atoms = replace(atoms, pieces=_hide(atoms.pieces, source.hide, rng))
-        return ParserBatch(atoms=atoms, targets=TargetBatch.build(targets, grammar), rng=rng)
+        return ParserBatch(
+            atoms=atoms,
+            targets=TargetBatch.build(targets, grammar),
+            rng=rng,
+            dropout=source.dropout,
+        )
 
     def loss(self, batch: object) -> Tensor:
         """Mean CRF loss an atom, with the loss of word boundaries."""
@@ -193,7 +202,7 @@ class ParserTask(nn.Module):
             raise TypeError(f"found {type(batch).__name__}, expected ParserBatch")
         atoms = batch.atoms
         scorer, lang = self.scorer, atoms.lang
-        hidden = scorer.contextualize(self._trunk[0], atoms)
+        hidden = scorer.contextualize(self._trunk[0], atoms, dropout=batch.dropout)
         vectors, static = scorer.atoms(self._trunk[0], atoms, hidden)
         vectors = F.dropout(vectors, self.dropout, self.training)
         fence, words = scorer.fenceposts(atoms, vectors, static)

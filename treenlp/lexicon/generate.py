@@ -41,12 +41,12 @@ Node = tuple[object, ...]
 """A label followed by its children: nodes, or one string under a preterminal."""
 
 DEFAULT_MIX: Mapping[str, float] = {
-    "classifier": 0.22,
-    "localizer": 0.16,
-    "verb_object": 0.24,
-    "duration": 0.12,
-    "frequency": 0.05,
-    "relative": 0.11,
+    "classifier": 0.20,
+    "localizer": 0.17,
+    "verb_object": 0.19,
+    "duration": 0.15,
+    "frequency": 0.07,
+    "relative": 0.12,
     "segmentation": 0.04,
     "coordination": 0.06,
 }
