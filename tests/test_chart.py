@@ -10,7 +10,8 @@ import torch
 from charts import CASES, COUNTING, SMALL, random_scores, trees_of, weights_of, zero_scores
 
 from treenlp.errors import ShapeError
-from treenlp.parsing.chart import NEG, ChartScores, log_partition, viterbi
+from treenlp.parsing.chart import NEG, ChartScores, log_partition
+from treenlp.parsing.viterbi import viterbi
 
 LENGTHS = [5, 3, 1, 4, 2]
 

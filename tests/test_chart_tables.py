@@ -13,10 +13,11 @@ import torch
 from charts import CASES, COUNTING, SMALL, random_scores, trees_of, weights_of, zero_scores
 
 from treenlp.errors import ShapeError
-from treenlp.parsing.chart import ChartScores, log_partition, viterbi
+from treenlp.parsing.chart import ChartScores, log_partition
 from treenlp.parsing.grammar import Grammar
 from treenlp.parsing.kbest import LazyKBest, Sampler
 from treenlp.parsing.tables import ClassTables, InsideTables
+from treenlp.parsing.viterbi import viterbi
 
 BATCH = pytest.mark.parametrize(("seed", "impossible", "lengths"), CASES)
 

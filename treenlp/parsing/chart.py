@@ -1,4 +1,4 @@
-"""Batched inside and Viterbi algorithms over an unambiguous grammar of trees with any arity.
+"""Batched inside algorithm over an unambiguous grammar of trees with any arity.
 
 The grammar has one derivation for each tree: a complete constituent is a word or a labelled
 sequence of at least two complete constituents, and a sequence is its first child followed by the
@@ -28,7 +28,16 @@ from torch import Tensor
 from treenlp.errors import ShapeError
 from treenlp.parsing.grammar import Grammar
 
-__all__ = ["NEG", "ChartScores", "ClassScores", "Viterbi", "inside", "log_partition", "viterbi"]
+__all__ = [
+    "NEG",
+    "ChartScores",
+    "ClassScores",
+    "diagonal",
+    "inside",
+    "left_parts",
+    "log_partition",
+    "right_parts",
+]
 
 NEG = -1e9
 """Score of the impossible, in nats: finite, so that differences of two of them are defined."""
@@ -159,7 +168,7 @@ def _tiny(x: Tensor) -> float:
     return float(torch.finfo(x.dtype).tiny)
 
 
-def _left(table: Tensor, width: int) -> Tensor:
+def left_parts(table: Tensor, width: int) -> Tensor:
     """View (B, n, width - 1, D) of table[b, i, i + k] for k = 1 .. width - 1."""
     batch, fence, _, depth = table.shape
     b, i, j, d = table.stride()
@@ -168,7 +177,7 @@ def _left(table: Tensor, width: int) -> Tensor:
     )
 
 
-def _right(table: Tensor, width: int) -> Tensor:
+def right_parts(table: Tensor, width: int) -> Tensor:
     """View (B, n, width - 1, D) of table[b, i + k, i + width] for k = 1 .. width - 1."""
     batch, fence, _, depth = table.shape
     b, i, j, d = table.stride()
@@ -179,7 +188,7 @@ def _right(table: Tensor, width: int) -> Tensor:
     )
 
 
-def _diagonal(table: Tensor, width: int) -> Tensor:
+def diagonal(table: Tensor, width: int) -> Tensor:
     """View (B, n, D) of table[b, i, i + width]."""
     batch, fence, _, depth = table.shape
     b, i, j, d = table.stride()
@@ -231,24 +240,24 @@ class _Inside(torch.autograd.Function):
         sequence, closed = table(num_parents), table(num_parents)
         compatible = child.exp().T
         for width in range(1, fence):
-            here = _diagonal(complete, width)
+            here = diagonal(complete, width)
             if width > 1:
-                split = _left(first, width) + _right(rest, width)
+                split = left_parts(first, width) + right_parts(rest, width)
                 seq = split.logsumexp(2)
-                full = (split + _right(affinity, width)).logsumexp(2)
-                _diagonal(sequence, width).copy_(seq)
-                _diagonal(closed, width).copy_(full)
-                labelled = full[..., inner] + _diagonal(phrase, width)
+                full = (split + right_parts(affinity, width)).logsumexp(2)
+                diagonal(sequence, width).copy_(seq)
+                diagonal(closed, width).copy_(full)
+                labelled = full[..., inner] + diagonal(phrase, width)
                 found = _log_matmul(labelled, to_child)
-                _diagonal(phrases, width).copy_(found)
+                diagonal(phrases, width).copy_(found)
                 here.copy_(found)
             if width <= max_word:
                 here.copy_(torch.logaddexp(here, word[:, : fence - width, width - 1]))
             as_first = _log_matmul(here, compatible)
-            _diagonal(first, width).copy_(as_first)
+            diagonal(first, width).copy_(as_first)
             if width > 1:
                 as_first = torch.logaddexp(as_first, seq)
-            _diagonal(rest, width).copy_(as_first)
+            diagonal(rest, width).copy_(as_first)
         index = torch.arange(batch, device=phrase.device)
         top = complete[index, 0, lengths] + root
         total = top.logsumexp(-1)
@@ -278,15 +287,15 @@ class _Inside(torch.autograd.Function):
         d_top = _ratio(top, total[:, None]) * grad[:, None]
         d_complete[index, 0, lengths] = d_top
         for width in range(fence - 1, 0, -1):
-            d_r, d_x = _diagonal(d_rest, width), _diagonal(d_first, width)
-            x, a = _diagonal(first, width), _diagonal(complete, width)
-            r = _diagonal(rest, width)
+            d_r, d_x = diagonal(d_rest, width), diagonal(d_first, width)
+            x, a = diagonal(first, width), diagonal(complete, width)
+            r = diagonal(rest, width)
             d_x = d_x + d_r * _ratio(x, r)
             # X = log(exp(A) @ compatible): share of class c in X[p], with A's peak taken out.
             peak = a.amax(-1, keepdim=True)
             mass = (a - peak).exp()  # (B, n, C)
             scaled = torch.where(x > NEG / 2, d_x * (peak - x).clamp_max(60.0).exp(), 0.0)
-            d_a = _diagonal(d_complete, width)
+            d_a = diagonal(d_complete, width)
             d_a += (scaled @ compatible) * mass
             d_child += torch.einsum("bnp,bnc->pc", scaled, mass) * compatible
             if width <= max_word:
@@ -294,153 +303,20 @@ class _Inside(torch.autograd.Function):
                 d_word[:, : fence - width, width - 1] = d_a * _ratio(w, a)
             if width == 1:
                 continue
-            found, full = _diagonal(phrases, width), _diagonal(closed, width)
-            labelled = full[..., inner] + _diagonal(phrase, width)
+            found, full = diagonal(phrases, width), diagonal(closed, width)
+            labelled = full[..., inner] + diagonal(phrase, width)
             d_found = d_a * _ratio(found, a)
             d_labelled = d_found[..., outer] * _ratio(labelled, found[..., outer])
-            _diagonal(d_phrase, width).copy_(d_labelled)
+            diagonal(d_phrase, width).copy_(d_labelled)
             d_full = d_labelled @ to_parent
-            seq = _diagonal(sequence, width)
+            seq = diagonal(sequence, width)
             d_seq = d_r * _ratio(seq, r)
-            split = _left(first, width) + _right(rest, width)
+            split = left_parts(first, width) + right_parts(rest, width)
             d_closed = d_full[:, :, None] * _ratio(
-                split + _right(affinity, width), full[:, :, None]
+                split + right_parts(affinity, width), full[:, :, None]
             )
-            _right(d_affinity, width).add_(d_closed)
+            right_parts(d_affinity, width).add_(d_closed)
             d_split = d_closed + d_seq[:, :, None] * _ratio(split, seq[:, :, None])
-            _left(d_first, width).add_(d_split)
-            _right(d_rest, width).add_(d_split)
+            left_parts(d_first, width).add_(d_split)
+            right_parts(d_rest, width).add_(d_split)
         return d_phrase, d_word, d_child, d_top.sum(0), d_affinity, None, None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Viterbi:
-    """The best coarse tree of one sentence: labels are summed inside their class, then maximised.
-
-    Attributes:
-        score: its unnormalized log score.
-        nodes: (start, end, label, is_word) in preorder, spans in chart units; the label indexes
-            `Grammar.word_labels` for words and `Grammar.phrase_labels` for phrases.
-    """
-
-    score: float
-    nodes: tuple[tuple[int, int, int, bool], ...]
-
-
-@torch.no_grad()
-def viterbi(scores: ChartScores, grammar: Grammar) -> list[Viterbi]:
-    """Best coarse tree of every sentence of a batch; ties break towards the shorter first child.
-
-    Time O(B T^3 P) in T batched steps.
-    """
-    classes = ClassScores.from_scores(scores, grammar)
-    phrase, affinity = classes.phrase.contiguous(), scores.affinity.contiguous()
-    batch, fence = phrase.shape[:2]
-    num_parents, num_children = scores.child.shape
-    max_word = classes.word.shape[2]
-
-    def table(depth: int) -> Tensor:
-        return phrase.new_full((batch, fence, fence, depth), NEG)
-
-    def pointers(depth: int) -> Tensor:
-        return torch.zeros((batch, fence, fence, depth), dtype=torch.int16)
-
-    pairs = torch.tensor(grammar.pairs)
-    inner, outer = pairs[:, 0], pairs[:, 1]
-    # (C, Q) index of the pairs of each child class, padded with a pair that scores NEG.
-    by_child = [(outer == c).nonzero().flatten().tolist() for c in range(num_children)]
-    most = max(1, *(len(row) for row in by_child))
-    padded = torch.tensor([row + [len(pairs)] * (most - len(row)) for row in by_child])
-    complete = table(num_children)
-    first, rest = table(num_parents), table(num_parents)
-    best_pair = pointers(num_children)  # Q + 1 stands for a word
-    best_child = pointers(num_parents)
-    best_split, rest_split = pointers(num_parents), pointers(num_parents)  # 0: a single child
-    for width in range(1, fence):
-        here = _diagonal(complete, width)
-        if width > 1:
-            split = _left(first, width) + _right(rest, width)
-            seq, seq_at = split.max(2)
-            full, full_at = (split + _right(affinity, width)).max(2)
-            _diagonal(best_split, width).copy_(full_at + 1)
-            labelled = full[..., inner] + _diagonal(phrase, width)
-            labelled = torch.cat([labelled, labelled.new_full((*labelled.shape[:2], 1), NEG)], -1)
-            found, which = labelled[..., padded].max(-1)
-            here.copy_(found)
-            _diagonal(best_pair, width).copy_(padded[torch.arange(num_children), which])
-        if width <= max_word:
-            word = classes.word[:, : fence - width, width - 1]
-            is_word = word > here
-            here.copy_(torch.where(is_word, word, here))
-            pair = _diagonal(best_pair, width)
-            pair.copy_(torch.where(is_word, torch.tensor(len(pairs) + 1, dtype=torch.int16), pair))
-        x, kind = (here[..., None, :] + scores.child).max(-1)
-        _diagonal(first, width).copy_(x)
-        _diagonal(best_child, width).copy_(kind)
-        if width > 1:
-            longer = seq > x
-            x = torch.where(longer, seq, x)
-            _diagonal(rest_split, width).copy_(torch.where(longer, seq_at + 1, 0))
-        _diagonal(rest, width).copy_(x)
-    lengths = scores.lengths.tolist()
-    top = complete[torch.arange(batch), 0, scores.lengths] + scores.root
-    best, roots = top.max(-1)
-    pair_of_label = torch.tensor(grammar.phrase_pair)
-    word_class = torch.tensor(grammar.word_outer)
-    results = []
-    for b in range(batch):
-        pair_b, split_b = best_pair[b].numpy(), best_split[b].numpy()
-        child_b, rest_b = best_child[b].numpy(), rest_split[b].numpy()
-        chosen: list[tuple[int, int, int, bool]] = []
-        stack = [(0, lengths[b], int(roots[b]))]
-        while stack:
-            i, j, c = stack.pop()
-            q = int(pair_b[i, j, c])
-            if q > len(pairs):
-                chosen.append((i, j, c, True))
-                continue
-            chosen.append((i, j, q, False))
-            p = int(inner[q])
-            k = i + int(split_b[i, j, p])
-            children = [(i, k)]
-            while True:
-                step = int(rest_b[k, j, p])
-                if step == 0:
-                    children.append((k, j))
-                    break
-                children.append((k, k + step))
-                k += step
-            stack.extend((s, e, int(child_b[s, e, p])) for s, e in reversed(children))
-        results.append(
-            Viterbi(
-                score=float(best[b]),
-                nodes=tuple(_best_labels(scores, b, chosen, pair_of_label, word_class)),
-            )
-        )
-    return results
-
-
-def _best_labels(
-    scores: ChartScores,
-    b: int,
-    chosen: list[tuple[int, int, int, bool]],
-    pair_of_label: Tensor,
-    word_class: Tensor,
-) -> list[tuple[int, int, int, bool]]:
-    """Replace the class of every node by its best label."""
-    is_word = torch.tensor([node[3] for node in chosen])
-    start, end, group = (torch.tensor([node[x] for node in chosen]) for x in range(3))
-    labels = torch.zeros(len(chosen), dtype=torch.int64)
-    if bool(is_word.any()):
-        s, w = start[is_word], (end - start)[is_word] - 1
-        options = scores.word[b, s, w].masked_fill(group[is_word, None] != word_class, 2 * NEG)
-        labels[is_word] = options.argmax(-1)
-    if not bool(is_word.all()):
-        s, e = start[~is_word], end[~is_word]
-        options = scores.phrase[b, s, e].masked_fill(
-            group[~is_word, None] != pair_of_label, 2 * NEG
-        )
-        labels[~is_word] = options.argmax(-1)
-    return [
-        (i, j, label, word) for (i, j, _, word), label in zip(chosen, labels.tolist(), strict=True)
-    ]

@@ -17,7 +17,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from itertools import accumulate
+from itertools import chain
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from treenlp.parsing.tables import ClassTables, Floats, InsideTables
 __all__ = ["Derivation", "LazyKBest", "Node", "Sampler"]
 
 Node = tuple[int, int, int, bool]
-"""(start, end, label, is_word) in chart units, as in `treenlp.parsing.chart.Viterbi`."""
+"""(start, end, label, is_word) in chart units, as in `treenlp.parsing.viterbi.Viterbi`."""
 
 # Kinds of items: complete constituent, its place under a parent, row of the rest, closed phrase.
 _COMPLETE, _FIRST, _REST, _CLOSED, _GOAL = range(5)
@@ -57,6 +57,9 @@ class _Ways:
         self._pairs = [
             [q for q, c in enumerate(outer) if c == child] for child in range(len(scores.root))
         ]
+        # Pairs are sorted by their outer class: those of a child class are one slice.
+        self._slices = [slice(pairs[0], pairs[-1] + 1) if pairs else None for pairs in self._pairs]
+        self._inner_of = [scores.pair_inner[pairs] for pairs in self._pairs]
 
     def values(self, key: _Key) -> Floats:
         """Best score of each way, numbered as `tails` expects."""
@@ -66,10 +69,14 @@ class _Ways:
             as_child: Floats = tables.complete[i, j] + scores.child[x]
             return as_child
         if kind == _COMPLETE:
-            pairs = self._pairs[x]
-            inner = scores.pair_inner[pairs]
-            phrases = scores.pair[i, j, pairs] + tables.closed[i, j, inner]
-            return np.append(phrases, scores.leaf[i, j, x])
+            pairs = self._slices[x]
+            if pairs is None:
+                return scores.leaf[i, j, x : x + 1]
+            found = np.empty(len(self._pairs[x]) + 1)
+            found[:-1] = scores.pair[i, j, pairs]
+            found[:-1] += tables.closed[i, j].take(self._inner_of[x])
+            found[-1] = scores.leaf[i, j, x]
+            return found
         if kind == _GOAL:
             as_root: Floats = tables.complete[i, j] + scores.root
             return as_root
@@ -138,6 +145,7 @@ class LazyKBest:
         self._limit = limit
         self._items: dict[_Key, _Item] = {}
         self._labels: dict[tuple[_Key, int], Node] = {}
+        self._written: dict[tuple[_Key, int], tuple[Node, ...]] = {}
 
     def __iter__(self) -> Iterator[Derivation]:
         """Yield at most `limit` trees; scores do not increase and no tree comes twice."""
@@ -199,24 +207,29 @@ class LazyKBest:
             item.pending.append((-negated, way, a + 1, b, 0))
 
     def _nodes(self, goal: _Key, rank: int) -> tuple[Node, ...]:
-        """Write a derivation down in preorder."""
-        nodes: list[Node] = []
-        stack = [(goal, rank)]
+        """Write a derivation down in preorder; its parts are kept, for most trees share them."""
+        written = self._written
+        first = (goal, rank)
+        stack = [first]
         while stack:
-            key, rank = stack.pop()
+            at = key, rank = stack[-1]
+            if at in written:
+                stack.pop()
+                continue
             item = self._item(key)
             if not item.found:
                 self._find(key, 0)
             _, index, a, b = item.found[rank]
             way = item.ways[index]
-            if key[0] == _COMPLETE:
-                nodes.append(self._node(key, way))
-            tails = self._ways.tails(key, way)
-            if len(tails) == 2:
-                stack.append((tails[1], b))
-            if tails:
-                stack.append((tails[0], a))
-        return tuple(nodes)
+            below = tuple(zip(self._ways.tails(key, way), (a, b), strict=False))
+            missing = [part for part in below if part not in written]
+            if missing:
+                stack.extend(missing)
+                continue
+            own = (self._node(key, way),) if key[0] == _COMPLETE else ()
+            written[at] = own + tuple(chain.from_iterable(written[part] for part in below))
+            stack.pop()
+        return written[first]
 
     def _node(self, key: _Key, way: int) -> Node:
         node = self._labels.get((key, way))
@@ -234,6 +247,57 @@ def _labelled(scores: ClassTables, ways: _Ways, key: _Key, way: int) -> Node:
     return (i, j, scores.best_phrase_label(i, j, pair), False)
 
 
+class _Plan:
+    """The ways of making an item with their cumulated weights, and what follows from each.
+
+    Attributes:
+        key: the item.
+        cumulated: weights of the ways, summed from the left.
+        total: the last of these.
+        last: the last way that is possible.
+        is_open: whether there is more than one.
+        steps: of the ways taken before: the node they add, if any, and what is drawn next.
+    """
+
+    __slots__ = ("cumulated", "is_open", "key", "last", "steps", "total")
+
+    def __init__(self, key: _Key, values: Floats) -> None:
+        weights = np.exp(values - values.max())
+        self.key = key
+        self.cumulated: list[float] = weights.cumsum().tolist()
+        self.total = self.cumulated[-1]
+        possible = weights.nonzero()[0]
+        self.last = int(possible[-1])
+        self.is_open = len(possible) > 1
+        self.steps: dict[int, _Step] = {}
+
+    def pick(self, random: Iterator[float]) -> int:
+        """Draw a way; no random number is spent where there is but one."""
+        if not self.is_open:
+            return self.last
+        # An impossible way adds nothing to the sum before it, so that it is never found.
+        return min(bisect_right(self.cumulated, next(random) * self.total), self.last)
+
+
+class _Step:
+    """What one way of making an item adds to a tree.
+
+    Attributes:
+        node: the node it adds, or None.
+        labels: choice of the node's label, or None where it is not drawn.
+        after: what is drawn next, the last of it first.
+    """
+
+    __slots__ = ("after", "labels", "node")
+
+    def __init__(
+        self, node: Node | None, labels: tuple[_Plan, list[int]] | None, after: tuple[_Plan, ...]
+    ) -> None:
+        self.node = node
+        self.labels = labels
+        self.after = after
+
+
 class Sampler:
     """Draws trees exactly from the posterior.
 
@@ -246,53 +310,56 @@ class Sampler:
     def __init__(self, tables: InsideTables, seed: int, *, labels: bool = True) -> None:
         self._scores = tables.scores
         self._ways = _Ways(tables)
-        self._random = np.random.default_rng(seed)
+        self._random = _uniform(seed)
         self._draws_labels = labels
-        self._choices: dict[_Key, tuple[list[int], list[float]]] = {}
-        self._label_choices: dict[tuple[_Key, int], tuple[list[int], list[float]]] = {}
+        self._plans: dict[_Key, _Plan] = {}
 
     def draw(self) -> tuple[Node, ...]:
         """Nodes of one tree in preorder."""
         nodes: list[Node] = []
-        stack: list[_Key] = [(_GOAL, 0, self._scores.size, 0)]
+        random = self._random
+        stack = [self._plan((_GOAL, 0, self._scores.size, 0))]
         while stack:
-            key = stack.pop()
-            choices = self._choices.get(key)
-            if choices is None:
-                choices = self._choices[key] = _cumulate(self._ways.values(key))
-            way = self._pick(choices)
-            if key[0] == _COMPLETE:
-                nodes.append(self._node(key, way))
-            stack.extend(reversed(self._ways.tails(key, way)))
+            plan = stack.pop()
+            way = plan.pick(random)
+            step = plan.steps.get(way)
+            if step is None:
+                step = plan.steps[way] = self._step(plan.key, way)
+            if step.node is not None:
+                node = step.node
+                if step.labels is not None:
+                    choice, labels = step.labels
+                    node = (node[0], node[1], labels[choice.pick(random)], node[3])
+                nodes.append(node)
+            stack.extend(step.after)
         return tuple(nodes)
 
-    def _pick(self, choices: tuple[list[int], list[float]]) -> int:
-        ways, cumulated = choices
-        if len(ways) == 1:
-            return ways[0]
-        found = bisect_right(cumulated, self._random.random() * cumulated[-1])
-        return ways[min(found, len(ways) - 1)]
+    def _plan(self, key: _Key) -> _Plan:
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._plans[key] = _Plan(key, self._ways.values(key))
+        return plan
 
-    def _node(self, key: _Key, way: int) -> Node:
+    def _step(self, key: _Key, way: int) -> _Step:
+        after = tuple(self._plan(tail) for tail in reversed(self._ways.tails(key, way)))
+        if key[0] != _COMPLETE:
+            return _Step(None, None, after)
+        node = _labelled(self._scores, self._ways, key, way)
         if not self._draws_labels:
-            return _labelled(self._scores, self._ways, key, way)
-        choices = self._label_choices.get((key, way))
+            return _Step(node, None, after)
         _, i, j, outer = key
         pair = self._ways.pair(key, way)
-        if choices is None:
-            if pair is None:
-                labels = self._scores.word_labels[outer]
-                values = self._scores.word[i, j - i - 1, labels]
-            else:
-                labels = self._scores.pair_labels[pair]
-                values = self._scores.phrase[i, j, labels]
-            found, cumulated = _cumulate(values)
-            choices = self._label_choices[key, way] = ([int(labels[x]) for x in found], cumulated)
-        return (i, j, self._pick(choices), pair is None)
+        if pair is None:
+            labels = self._scores.word_labels[outer]
+            values = self._scores.word[i, j - i - 1, labels]
+        else:
+            labels = self._scores.pair_labels[pair]
+            values = self._scores.phrase[i, j, labels]
+        return _Step(node, (_Plan(key, values), labels.tolist()), after)
 
 
-def _cumulate(values: Floats) -> tuple[list[int], list[float]]:
-    """Possible choices and their cumulated weights."""
-    weights = np.exp(values - values.max())
-    possible = np.flatnonzero(weights)
-    return possible.tolist(), list(accumulate(weights[possible].tolist()))
+def _uniform(seed: int) -> Iterator[float]:
+    """Random numbers in [0, 1), drawn many at a time."""
+    generator = np.random.default_rng(seed)
+    while True:
+        yield from generator.random(1024).tolist()

@@ -18,10 +18,11 @@ from treenlp.encoder import PieceTokenizer, Trunk, TrunkConfig, load_table, load
 from treenlp.encoder.blank import without_initial_weights
 from treenlp.errors import ModelError
 from treenlp.parsing.atoms import AtomBatch
-from treenlp.parsing.chart import NEG, ChartScores, Viterbi, viterbi
+from treenlp.parsing.chart import NEG, ChartScores
 from treenlp.parsing.forest import Forest
 from treenlp.parsing.grammar import Grammar
 from treenlp.parsing.scorer import PackedScores, ParserConfig, SpanScorer
+from treenlp.parsing.viterbi import Viterbi, viterbi
 from treenlp.text import Lang, Sentence
 from treenlp.trees.transforms import expand_unary
 from treenlp.trees.tree import Tree
