@@ -18,6 +18,7 @@ from treenlp.catalogue import model_directory
 from treenlp.experiment.bench import bench
 from treenlp.experiment.card import figures_table
 from treenlp.experiment.evaluate import run_gate
+from treenlp.experiment.measures import to_stderr
 
 HERE = Path(__file__).parent
 
@@ -32,7 +33,7 @@ def main() -> int:
     arguments = parser.parse_args()
     folder = model_directory(arguments.model)
     if arguments.bench:
-        text = bench(folder).to_json()
+        text = bench(folder, report=to_stderr).to_json()
         _write(HERE / "bench.json", text)
         print(text, end="")
         return 0

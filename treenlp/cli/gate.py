@@ -43,8 +43,9 @@ def evaluate(
     folder = model_directory(model)
     if bench:
         from treenlp.experiment.bench import bench as run_bench
+        from treenlp.experiment.measures import to_stderr
 
-        sys.stdout.write(run_bench(folder).to_json())
+        sys.stdout.write(run_bench(folder, report=to_stderr).to_json())
         return
     found = run_gate(folder, final=final, only=only, device=device)
     sys.stdout.write(found.sheet.to_json())
