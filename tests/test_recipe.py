@@ -16,12 +16,15 @@ from tiny import write_tiny_model
 
 from treenlp import load
 from treenlp.data.registry import get_dataset
+from treenlp.data.treebanks import spell_english
 from treenlp.encoder import Trunk, TrunkConfig, save_weights
 from treenlp.experiment import recipe
 from treenlp.experiment.agreement import AgreementPairs
 from treenlp.experiment.parser_data import ParserData
+from treenlp.experiment.parser_stage import tree_target
 from treenlp.experiment.recipe import TRUNK_VERSION, RecipeConfig, pack, run_recipe
-from treenlp.parsing.parser import load_parser
+from treenlp.parsing.parser import ChartParser, load_parser
+from treenlp.parsing.targets import ChartTarget
 from treenlp.trees.brackets import parse_brackets
 
 
@@ -88,6 +91,14 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         def holds(self, text: str) -> bool:
             return False
 
+    def held_out(parser: ChartParser) -> dict[str, list[ChartTarget]]:
+        found = (
+            tree_target(spell_english(tree), parser.scorer.grammars["en"], "en")
+            for tree in trees["en"]
+        )
+        return {"en": [target for target in found if target is not None]}
+
+    monkeypatch.setattr(recipe, "calibration_targets", held_out)
     monkeypatch.setattr(recipe.ParserData, "read", read)
     monkeypatch.setattr(recipe, "MeasuredTexts", NoTexts)
     monkeypatch.setattr(recipe, "generate", lambda **sizes: seen.update(sizes))
@@ -113,6 +124,7 @@ def test_a_free_model_parses_and_says_so(
     assert written["licence"].startswith("CC BY-SA 4.0")
     assert {"ud_beginner", "wsj_sample", "sst"}.isdisjoint(written["data"])
     assert "meaning" not in written
+    assert written["parser"]["temperature_en"] != 1.0 == written["parser"]["temperature_zh"]
     nlp = load(str(output), trees_only=True)
     (outcome,) = nlp.pipe_trees(["两个大学的老师"])
     assert outcome.value is not None

@@ -37,6 +37,7 @@ from treenlp.encoder import (
 from treenlp.encoder.quantize import BLOCK
 from treenlp.errors import ModelError
 from treenlp.experiment.agreement import Agreement
+from treenlp.experiment.calibration import calibrate, calibration_targets, with_temperatures
 from treenlp.experiment.card import LICENCE
 from treenlp.experiment.meaning_data import (
     collect_meaning,
@@ -57,6 +58,7 @@ from treenlp.text import Lang
 __all__ = [
     "ATOMS_PER_BATCH",
     "RecipeConfig",
+    "calibrated",
     "load_source_trunk",
     "pack",
     "read_scorer",
@@ -169,7 +171,7 @@ def run_recipe(
             return False
         values = {**asdict(config), "minutes": None if isinf(config.minutes) else config.minutes}
         done_note.write_text(json.dumps(values) + "\n", encoding="utf-8")
-    scorer = read_scorer(work / "parser", trunk.config)
+    scorer = calibrated(read_scorer(work / "parser", trunk.config), trunk, tokenizer)
     pack_these = partial(
         pack,
         output,
@@ -276,6 +278,21 @@ def train_parser(
     )
     write_scorer(folder, scorer)
     return scorer, done
+
+
+def calibrated(scorer: SpanScorer, trunk: Trunk, tokenizer: PieceTokenizer) -> SpanScorer:
+    """Return the scorer with a temperature for English, fitted on gold trees of the tuning part.
+
+    Chinese stays as it is: what it could be fitted on is like what it learned from.
+
+    Args:
+        scorer: trained; it is not changed.
+        trunk: of its training.
+        tokenizer: of the trunk.
+    """
+    parser = ChartParser(copy.deepcopy(scorer), copy.deepcopy(trunk), tokenizer)
+    fitted = calibrate(parser, {"en": calibration_targets(parser)["en"]})
+    return with_temperatures(scorer, {"en": fitted["en"].temperature})
 
 
 def write_scorer(folder: Path, scorer: SpanScorer) -> None:
