@@ -247,7 +247,7 @@ def load(
     Args:
         model: name of a shipped model or path of a model's directory.
         device: a torch device, such as "cpu" or "cuda".
-        lexicon: a lexicon of the caller's own, or None.
+        lexicon: path of a table of the caller's own words, or None.
         trees_only: leave the meaning model out; then only `Pipeline.pipe_trees` answers.
 
     Returns:
@@ -310,10 +310,14 @@ class Pipeline:
         return self._loaded_meaning
 
     def with_lexicon(self, lexicon: str | Path) -> Pipeline:
-        """Return a pipeline that also knows a lexicon of the caller's own.
+        """Return a pipeline that also knows a lexicon of the caller's own; weights are shared.
+
+        Args:
+            lexicon: path of a table as `treenlp.lexicon.user` describes it.
 
         Raises:
-            ModelError: if this model's parser takes none.
+            LexiconError: if there is no such file, a row is malformed or a tag is unknown.
+            ModelError: if this pipeline's parser takes none.
         """
         extend: Callable[[Path], Frontend] | None = getattr(self._frontend, "with_lexicon", None)
         if extend is None:

@@ -49,6 +49,10 @@ Tokenized = Annotated[
 ]
 Model = Annotated[str, typer.Option("--model", help="Name or directory of a model.")]
 Device = Annotated[str, typer.Option("--device", help="A torch device, such as cpu or cuda.")]
+Lexicon = Annotated[
+    Path | None,
+    typer.Option("--lexicon", help="Table of words, and of words that agree, of your own."),
+]
 BatchSize = Annotated[
     int, typer.Option("--batch-size", min=1, help="Sentences that go through together.")
 ]
@@ -84,12 +88,13 @@ def analyze(
     tokenized: Tokenized = False,
     model: Model = DEFAULT_MODEL,
     device: Device = "cpu",
+    lexicon: Lexicon = None,
     batch_size: BatchSize = 32,
 ) -> None:
     """Show every plausible reading of each text, its probability and its sentiment."""
     options: Options = {"k": k, "min_prob": min_prob, "lang": lang, "tokenized": tokenized}
     found = _source(texts, file)
-    nlp = _load(model, device)
+    nlp = _load(model, device, lexicon)
     failed = 0
     show: Callable[..., str] | None = None
     painter: Any = None
@@ -121,12 +126,13 @@ def parse(
     tokenized: Tokenized = False,
     model: Model = DEFAULT_MODEL,
     device: Device = "cpu",
+    lexicon: Lexicon = None,
     batch_size: BatchSize = 32,
 ) -> None:
     """Print one Penn-bracket tree a sentence."""
     options: Options = {"k": k or 1, "min_prob": min_prob, "lang": lang, "tokenized": tokenized}
     found = _source(texts, file)
-    nlp = _load(model, device, trees_only=True)
+    nlp = _load(model, device, lexicon, trees_only=True)
     failed = 0
     with _answering() as progress:
         size = _batch(texts, file, batch_size)
@@ -161,6 +167,7 @@ def sentiment(
     tokenized: Tokenized = False,
     model: Model = DEFAULT_MODEL,
     device: Device = "cpu",
+    lexicon: Lexicon = None,
     batch_size: BatchSize = 32,
 ) -> None:
     """Print score, label and text, one line a text; nan and error for a text that fails."""
@@ -168,7 +175,7 @@ def sentiment(
 
     options: Options = {"k": k, "min_prob": min_prob, "lang": lang, "tokenized": tokenized}
     found = _source(texts, file)
-    nlp = _load(model, device)
+    nlp = _load(model, device, lexicon)
     painter = Painter(is_coloured=_is_coloured())
     failed = 0
     with _answering() as progress:
@@ -203,13 +210,14 @@ def similarity(
     tokenized: Tokenized = False,
     model: Model = DEFAULT_MODEL,
     device: Device = "cpu",
+    lexicon: Lexicon = None,
     batch_size: BatchSize = 32,
 ) -> None:
     """Print how much alike two texts are, 0 to 1; nan for a pair that fails."""
     if tsv == bool(texts) or (not tsv and len(texts or ()) != 2):
         raise typer.BadParameter("give two texts, or --tsv and lines of two texts")
     rows = lines_of.source((), file or ()) if tsv else iter([_row(texts or [])])
-    nlp = _load(model, device)
+    nlp = _load(model, device, lexicon)
     failed = 0
     with _answering() as progress:
         outcomes = nlp.pipe_similarity_rows(
@@ -276,10 +284,12 @@ DEMO_PAIRS = (
 )
 
 
-def _load(model: str, device: str, *, trees_only: bool = False) -> Pipeline:
+def _load(
+    model: str, device: str, lexicon: Path | None = None, *, trees_only: bool = False
+) -> Pipeline:
     from treenlp.pipeline import load
 
-    return load(model, device=device, trees_only=trees_only)
+    return load(model, device=device, lexicon=lexicon, trees_only=trees_only)
 
 
 def _source(texts: list[str] | None, files: list[Path] | None) -> Iterator[bytes]:

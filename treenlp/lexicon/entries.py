@@ -320,13 +320,15 @@ def load_lexicon(folder: Path | None = None) -> Lexicon:
         )
     nouns: dict[str, Noun] = {}
     for path in _files(folder, "nouns*.tsv"):
-        for noun in _read(path, ("noun", "class", "classifiers"), _noun):
+        for noun in read_rows(path, ("noun", "class", "classifiers"), _noun):
             if noun.text in nouns:
                 raise LexiconError(f"{path}: found {noun.text!r} twice; keep one row of it")
             nouns[noun.text] = noun
     classifiers = {
         row.text: row
-        for row in _read(folder / "classifiers.tsv", ("classifier", "counts", "split"), _classifier)
+        for row in read_rows(
+            folder / "classifiers.tsv", ("classifier", "counts", "split"), _classifier
+        )
     }
     for noun in nouns.values():
         for name in noun.classifiers:
@@ -338,41 +340,41 @@ def load_lexicon(folder: Path | None = None) -> Lexicon:
     verbs: dict[str, Verb] = {}
     header = ("verb", "objects", "agents", "belongings", "frequency_ok", "duration_ok")
     for path in _files(folder, "verbs*.tsv"):
-        for verb in _read(path, header, _verb):
+        for verb in read_rows(path, header, _verb):
             verbs.setdefault(verb.text, verb)
     return Lexicon(
         nouns=nouns,
         classifiers=classifiers,
         verbs=tuple(verbs.values()),
         durations=tuple(
-            _read(folder / "durations.tsv", ("unit", "form", "numbers", "split"), _duration)
+            read_rows(folder / "durations.tsv", ("unit", "form", "numbers", "split"), _duration)
         ),
         frequencies=tuple(
-            _read(
+            read_rows(
                 folder / "frequencies.tsv",
                 ("measure", "numbers", "verbs", "objects", "split"),
                 _frequency,
             )
         ),
         timed_nouns=tuple(
-            _read(folder / "timed_nouns.tsv", ("noun", "verbs", "waiting", "split"), _timed)
+            read_rows(folder / "timed_nouns.tsv", ("noun", "verbs", "waiting", "split"), _timed)
         ),
         localizers={
             row.text: row
-            for row in _read(
+            for row in read_rows(
                 folder / "localizers.tsv", ("localizer", "tag", "classes", "split"), _localizer
             )
         },
         relations=tuple(
-            _read(folder / "relations.tsv", ("first", "second", "forms", "weight"), _relation)
+            read_rows(folder / "relations.tsv", ("first", "second", "forms", "weight"), _relation)
         ),
-        either=tuple(_read(folder / "either.tsv", ("verbs", "pairs", "split"), _either)),
+        either=tuple(read_rows(folder / "either.tsv", ("verbs", "pairs", "split"), _either)),
         clause_verbs=tuple(
-            _read(folder / "clause_verbs.tsv", ("verbs", "agents", "objects"), _clause_verbs)
+            read_rows(folder / "clause_verbs.tsv", ("verbs", "agents", "objects"), _clause_verbs)
         ),
-        carriers=tuple(_read(folder / "carriers.tsv", ("use", "tree"), _carrier)),
+        carriers=tuple(read_rows(folder / "carriers.tsv", ("use", "tree"), _carrier)),
         segmentations=tuple(
-            _read(
+            read_rows(
                 folder / "segmentation.tsv", ("group", "reading", "trees", "split"), _segmentation
             )
         ),
@@ -403,7 +405,7 @@ def load_natural_cases(path: Path | None = None) -> tuple[NaturalCase, ...]:
         "readings_max",
         "note",
     )
-    return tuple(_read(path, header, _natural_case))
+    return tuple(read_rows(path, header, _natural_case))
 
 
 def _files(folder: Path, pattern: str) -> list[Path]:
@@ -413,7 +415,7 @@ def _files(folder: Path, pattern: str) -> list[Path]:
     return found
 
 
-def _read(
+def read_rows(
     path: Path, header: tuple[str, ...], convert: Callable[[tuple[str, ...]], Row]
 ) -> Iterator[Row]:
     """Yield the converted rows of one file; a ValueError of `convert` gets file and line."""

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -26,6 +26,9 @@ from treenlp.parsing.viterbi import Viterbi, viterbi
 from treenlp.text import Lang, Sentence
 from treenlp.trees.transforms import expand_unary
 from treenlp.trees.tree import Tree
+
+if TYPE_CHECKING:
+    from treenlp.parsing.lexical_scores import LexicalScores
 
 __all__ = ["JOINT", "ChartParser", "Parser", "join_stretches", "load_parser"]
 
@@ -80,6 +83,24 @@ class ChartParser:
         self.trunk = trunk.to(self.device).eval().requires_grad_(False)
         self._below = [_as(layer, self.dtype) for layer in list(trunk.layers)[: scorer.config.fork]]
         self.tokenizer = tokenizer
+        self._lexicon: LexicalScores | None = None
+
+    def with_lexicon(self, path: Path) -> ChartParser:
+        """Return a parser that also knows a user's own lexicon; the weights are shared.
+
+        Args:
+            path: a table as `treenlp.lexicon.user` describes it; it takes the place of an earlier
+                one.
+
+        Raises:
+            LexiconError: if there is no such file, a row is malformed or a tag is unknown.
+        """
+        from treenlp.lexicon.user import UserLexicon
+        from treenlp.parsing.lexical_scores import LexicalScores
+
+        other = copy.copy(self)
+        other._lexicon = LexicalScores(UserLexicon.read(path), self.scorer.grammars)
+        return other
 
     def forests(self, sentences: Sequence[Sentence]) -> list[Forest]:
         """All trees of each sentence, weighted.
@@ -136,6 +157,8 @@ class ChartParser:
         batch = batch.to(self.device)
         fence, words = self._fenceposts(batch)
         keep = self._keep(sentences, lang, fence, batch.lengths)
+        if self._lexicon is not None:
+            self._lexicon.keep_ends(keep, sentences)
         counts = keep.sum(1)
         order = torch.sort((~keep).int(), dim=1, stable=True).indices[:, : int(counts.max())]
         at = order[..., None]
@@ -147,6 +170,8 @@ class ChartParser:
         )
         scores = scorer.chart_scores(lang, packed)
         rows = [tuple(row[:n]) for row, n in zip(order.tolist(), counts.tolist(), strict=True)]
+        if self._lexicon is not None:
+            scores = self._lexicon.add(scores, sentences, rows)
         return _with_given_words(scores, sentences), rows
 
     def pack_scores(self, batch: AtomBatch) -> PackedScores:
