@@ -18,6 +18,7 @@ __all__ = ["Painter", "printable", "show_analysis", "show_phrases"]
 
 _SCORE = re.compile(r"[+-][01]\.[0-9]{2}(?![0-9])")
 _CLEAR = 0.1  # beyond it a score is coloured
+_CONTESTED = 0.05  # mass off the best alternative of a place that is shown
 
 
 class Painter:
@@ -85,7 +86,9 @@ def _sentence(analysis: Analysis, sentence: SentenceView, painter: Painter) -> l
         lines.append("")
         lines.append("  " + painter.paint(printable(surface), "1"))
     lines.append("  " + _summary(sentence, painter))
-    for site in sentence.ambiguity.sites if sentence.ambiguity.kind is not None else ():
+    for site in sentence.ambiguity.sites:
+        if max(a.prob for a in site.alternatives) > 1 - _CONTESTED:
+            continue  # all but settled; --jsonl lists it
         lines.append("  " + painter.paint(_site(site), "33"))
     for reading in sentence.readings:
         lines.append("")
