@@ -13,7 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from twins import Nested, Spans, tree_lstm_twin
+from twins import (
+    Nested,
+    Spans,
+    matrix_vector_twin,
+    recursive_twin,
+    tensor_twin,
+    tree_lstm_twin,
+)
 
 from treenlp.composition import (
     COMPOSITIONS,
@@ -39,6 +46,9 @@ class Row:
 
 
 TABLE: dict[str, Row] = {
+    "recursive": Row(twin=recursive_twin, is_order_sensitive=True),
+    "matrix-vector": Row(twin=matrix_vector_twin, is_order_sensitive=True),
+    "tensor": Row(twin=tensor_twin, is_order_sensitive=True),
     "tree-lstm": Row(twin=tree_lstm_twin, is_order_sensitive=True),
 }
 

@@ -7,6 +7,7 @@ a leaf, a tuple holds the left and the right child.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -14,6 +15,74 @@ from torch import Tensor, nn
 
 Nested = int | tuple[Any, Any]
 Spans = dict[tuple[int, int], tuple[Tensor, Tensor]]
+
+
+def recursive_twin(cell: nn.Module, leaves: Tensor, tree: Nested) -> Spans:
+    """Vectors by span, after Socher et al. (2011)."""
+    return _visit(tree, _leaf_vectors(cell, leaves), lambda b, c: _layer(cell, b, c))
+
+
+def tensor_twin(cell: nn.Module, leaves: Tensor, tree: Nested) -> Spans:
+    """Vectors by span, after Socher et al. (2013), section 4.3, one slice at a time."""
+
+    def compose(b: Tensor, c: Tensor) -> Tensor:
+        both = torch.cat([b, c])
+        bilinear = torch.stack([both @ part @ both for part in cell.tensor])
+        return torch.tanh(bilinear + cell.weight @ both + cell.bias)
+
+    return _visit(tree, _leaf_vectors(cell, leaves), compose)
+
+
+def matrix_vector_twin(cell: nn.Module, leaves: Tensor, tree: Nested) -> Spans:
+    """Vectors (with matrices) by span, after Socher et al. (2012)."""
+    size, rank = cell.hidden_size, cell.rank
+    states: Spans = {}
+
+    def visit(node: Nested) -> tuple[int, int]:
+        if isinstance(node, int):
+            rows = (cell.factors.weight @ leaves[node] + cell.factors.bias).split(size)
+            matrix = torch.diag(rows[-1]) + torch.eye(size, dtype=leaves.dtype)
+            for u, v in zip(rows[:rank], rows[rank : 2 * rank], strict=True):
+                matrix = matrix + torch.outer(u, v)
+            vector = torch.tanh(cell.leaf.weight @ leaves[node] + cell.leaf.bias)
+            states[node, node + 1] = (vector, matrix)
+            return node, node + 1
+        left, right = visit(node[0]), visit(node[1])
+        (a, a_matrix), (b, b_matrix) = states[left], states[right]
+        vector = _layer(cell, b_matrix @ a, a_matrix @ b)
+        matrix = cell.matrix_weight @ torch.cat([a_matrix, b_matrix])
+        states[left[0], right[1]] = (vector, matrix)
+        return left[0], right[1]
+
+    visit(tree)
+    return states
+
+
+def _layer(cell: nn.Module, first: Tensor, second: Tensor) -> Tensor:
+    return torch.tanh(cell.weight @ torch.cat([first, second]) + cell.bias)
+
+
+def _leaf_vectors(cell: nn.Module, leaves: Tensor) -> list[Tensor]:
+    return [torch.tanh(cell.leaf.weight @ leaf + cell.leaf.bias) for leaf in leaves]
+
+
+def _visit(
+    tree: Nested, leaves: list[Tensor], compose: Callable[[Tensor, Tensor], Tensor]
+) -> Spans:
+    """Apply a function of two children bottom-up; there is no second state."""
+    states: Spans = {}
+
+    def visit(node: Nested) -> tuple[int, int]:
+        if isinstance(node, int):
+            states[node, node + 1] = (leaves[node], leaves[node])
+            return node, node + 1
+        left, right = visit(node[0]), visit(node[1])
+        vector = compose(states[left][0], states[right][0])
+        states[left[0], right[1]] = (vector, vector)
+        return left[0], right[1]
+
+    visit(tree)
+    return states
 
 
 def tree_lstm_twin(cell: nn.Module, leaves: Tensor, tree: Nested) -> Spans:

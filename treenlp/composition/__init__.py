@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from treenlp.composition.base import Composition
 from treenlp.composition.batch import Branching, SequenceBatch, TreeBatch, TreeShape
-from treenlp.composition.encoding import Encoding, NodeState
+from treenlp.composition.encoding import Encoding
+from treenlp.composition.matrix_vector import MatrixVectorNet
+from treenlp.composition.recursive import RecursiveNet
 from treenlp.composition.registry import COMPOSITIONS, make_composition
+from treenlp.composition.tensor_network import TensorNetwork
 from treenlp.composition.tree_lstm import TreeLstm
 
 __all__ = [
@@ -13,8 +16,10 @@ __all__ = [
     "Branching",
     "Composition",
     "Encoding",
-    "NodeState",
+    "MatrixVectorNet",
+    "RecursiveNet",
     "SequenceBatch",
+    "TensorNetwork",
     "TreeBatch",
     "TreeLstm",
     "TreeShape",

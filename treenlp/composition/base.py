@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor, nn
 
 from treenlp.composition.batch import TreeBatch
 from treenlp.composition.encoding import Encoding
+from treenlp.errors import ShapeError
 
 __all__ = ["Composition"]
 
@@ -26,9 +28,10 @@ class Composition(nn.Module, ABC):
         self.input_size = input_size
         self.hidden_size = hidden_size
 
-    @abstractmethod
     def forward(self, leaves: Tensor, batch: TreeBatch) -> Encoding:
         """Encode every node.
+
+        Leaves are cast to the type of the parameters; autocast does not reach inside.
 
         Args:
             leaves: (N_leaves, input_size) leaf vectors, in the order of the batch's leaves.
@@ -40,3 +43,21 @@ class Composition(nn.Module, ABC):
         Raises:
             ShapeError: if `leaves` does not fit the batch or the input size.
         """
+        expected = (batch.num_leaves, self.input_size)
+        if tuple(leaves.shape) != expected:
+            raise ShapeError(
+                f"found leaf vectors of shape {tuple(leaves.shape)}, expected {expected}: one row "
+                "for each leaf of the batch, as wide as input_size"
+            )
+        with torch.autocast(leaves.device.type, enabled=False):
+            nodes = self.node_states(leaves.to(next(self.parameters()).dtype), batch)
+        return Encoding(
+            root=nodes.index_select(0, batch.roots),
+            nodes=nodes,
+            spans=batch.spans,
+            owner=batch.owner,
+        )
+
+    @abstractmethod
+    def node_states(self, leaves: Tensor, batch: TreeBatch) -> Tensor:
+        """Compute the hidden states (N, hidden_size) of all nodes from checked leaves."""

@@ -6,20 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-__all__ = ["Encoding", "NodeState"]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class NodeState:
-    """States of nodes.
-
-    Attributes:
-        h: (N, H) hidden states, what other layers read.
-        c: (N, H) memory cells, what only the cell itself reads.
-    """
-
-    h: Tensor
-    c: Tensor
+__all__ = ["Encoding"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

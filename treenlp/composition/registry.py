@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from treenlp.composition.base import Composition
+from treenlp.composition.matrix_vector import MatrixVectorNet
+from treenlp.composition.recursive import RecursiveNet
+from treenlp.composition.tensor_network import TensorNetwork
 from treenlp.composition.tree_lstm import TreeLstm
 from treenlp.errors import ConfigError
 
 __all__ = ["COMPOSITIONS", "make_composition"]
 
 COMPOSITIONS: dict[str, type[Composition]] = {
+    "recursive": RecursiveNet,
+    "matrix-vector": MatrixVectorNet,
+    "tensor": TensorNetwork,
     "tree-lstm": TreeLstm,
 }
 

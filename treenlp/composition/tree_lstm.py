@@ -20,8 +20,6 @@ from torch.autograd.function import once_differentiable
 
 from treenlp.composition.base import Composition
 from treenlp.composition.batch import TreeBatch
-from treenlp.composition.encoding import Encoding, NodeState
-from treenlp.errors import ShapeError
 
 __all__ = ["TreeLstm"]
 
@@ -29,8 +27,8 @@ __all__ = ["TreeLstm"]
 class TreeLstm(Composition):
     """Binary Tree-LSTM over the trees of a batch.
 
-    Parameters are kept in 32 bits, or in what `module.to(dtype)` asks for (bfloat16 and
-    float64 work); leaves are cast to that type, and autocast does not reach inside.
+    Parameters are kept in 32 bits, or in what `module.to(dtype)` asks for: bfloat16 and float64
+    work.
 
     Example:
         >>> from treenlp.composition import TreeShape
@@ -60,46 +58,18 @@ class TreeLstm(Composition):
             self.bias.zero_()
             self.bias[size : 2 * size] = 1.0
 
-    def forward(self, leaves: Tensor, batch: TreeBatch) -> Encoding:
-        """Encode every node; see `Composition.forward`."""
-        state = self.states(leaves, batch)
-        return Encoding(
-            root=state.h.index_select(0, batch.roots),
-            nodes=state.h,
-            spans=batch.spans,
-            owner=batch.owner,
-        )
-
-    def states(self, leaves: Tensor, batch: TreeBatch) -> NodeState:
-        """Compute hidden states and memory cells of every node.
-
-        Args:
-            leaves: (N_leaves, input_size) leaf vectors.
-            batch: the trees over them.
-
-        Returns:
-            States (N, hidden_size) in the numbering of `batch`.
-
-        Raises:
-            ShapeError: if `leaves` does not fit the batch or the input size.
-        """
-        expected = (batch.num_leaves, self.input_size)
-        if tuple(leaves.shape) != expected:
-            raise ShapeError(
-                f"found leaf vectors of shape {tuple(leaves.shape)}, expected {expected}: one row "
-                "for each leaf of the batch, as wide as input_size"
-            )
-        with torch.autocast(leaves.device.type, enabled=False):
-            gate, cell = self.leaf(leaves.to(self.weight.dtype)).chunk(2, dim=1)
-            hidden = torch.sigmoid(gate) * torch.tanh(cell)
-            if not batch.level_sizes:
-                return NodeState(h=hidden, c=cell.contiguous())
-            inputs, forget, output, update = self.bias.chunk(4)
-            bias = torch.cat([inputs, forget, forget, output, update])
-            h, c = _LevelScan.apply(  # type: ignore[no-untyped-call]
-                hidden, cell, self.weight, bias, batch.children, batch.level_sizes
-            )
-        return NodeState(h=h, c=c)
+    def node_states(self, leaves: Tensor, batch: TreeBatch) -> Tensor:
+        """Hidden states (N, hidden_size) of all nodes."""
+        gate, cell = self.leaf(leaves).chunk(2, dim=1)
+        hidden = torch.sigmoid(gate) * torch.tanh(cell)
+        if not batch.level_sizes:
+            return hidden
+        inputs, forget, output, update = self.bias.chunk(4)
+        bias = torch.cat([inputs, forget, forget, output, update])
+        states: Tensor = _LevelScan.apply(  # type: ignore[no-untyped-call]
+            hidden, cell, self.weight, bias, batch.children, batch.level_sizes
+        )[0]
+        return states
 
 
 class _LevelScan(torch.autograd.Function):

@@ -1,0 +1,55 @@
+"""Recursive neural tensor network.
+
+Socher et al. (2013), "Recursive Deep Models for Semantic Compositionality Over a Sentiment
+Treebank", section 4.3: p = f([b; c]^T V [b; c] + W [b; c]) with f = tanh, one slice of V for each entry of p.
+Departures: a bias, and leaves brought to the width of nodes by tanh(U x + d).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from treenlp.composition.base import Composition
+from treenlp.composition.batch import TreeBatch
+from treenlp.composition.scan import scan_levels
+
+__all__ = ["TensorNetwork"]
+
+
+class TensorNetwork(Composition):
+    """The tensor network over the trees of a batch; 4 hidden_size^3 parameters.
+
+    Example:
+        >>> from treenlp.composition import TreeShape
+        >>> cell = TensorNetwork(input_size=3, hidden_size=4)
+        >>> batch = TreeBatch.from_shapes([TreeShape.from_splits([1], 2)])
+        >>> cell(torch.zeros(2, 3), batch).root.shape
+        torch.Size([1, 4])
+    """
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        """Create the parameters: matrices uniform by fan-in and fan-out, the tensor near 0."""
+        super().__init__(input_size, hidden_size)
+        self.leaf = nn.Linear(input_size, hidden_size)
+        self.weight = nn.Parameter(torch.empty(hidden_size, 2 * hidden_size))
+        self.bias = nn.Parameter(torch.zeros(hidden_size))
+        self.tensor = nn.Parameter(torch.empty(hidden_size, 2 * hidden_size, 2 * hidden_size))
+        nn.init.xavier_uniform_(self.weight)
+        nn.init.xavier_uniform_(self.leaf.weight)
+        nn.init.zeros_(self.leaf.bias)
+        bound = 1.0 / (4 * hidden_size)
+        nn.init.uniform_(self.tensor, -bound, bound)
+
+    def node_states(self, leaves: Tensor, batch: TreeBatch) -> Tensor:
+        """Hidden states (N, hidden_size) of all nodes."""
+        hidden = torch.tanh(self.leaf(leaves))
+        return scan_levels(_compose, hidden, batch, self.weight, self.bias, self.tensor)
+
+
+def _compose(children: Tensor, weight: Tensor, bias: Tensor, tensor: Tensor) -> Tensor:
+    both = children.flatten(1)  # (m, 2 H)
+    slices, width, _ = tensor.shape
+    right = (both @ tensor.permute(2, 0, 1).reshape(width, -1)).view(-1, slices, width)
+    bilinear = torch.bmm(right, both.unsqueeze(2)).squeeze(2)
+    return torch.tanh(bilinear + torch.addmm(bias, both, weight.t()))
