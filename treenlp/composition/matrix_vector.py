@@ -1,10 +1,10 @@
 """Matrix-vector recursive network (MV-RNN).
 
 Socher, Huval, Manning & Ng (2012), "Semantic Compositionality through Recursive Matrix-Vector
-Spaces": every node has a vector and a matrix that changes its sibling's vector. The parent of (a, A)
-and (b, B) has p = tanh(W [B a; A b]) and P = W_M [A; B]. Departures: a bias; and where they learn a
-matrix for every word of a vocabulary, a leaf's is made from its vector, in the form that they give
-for low rank, U V plus a diagonal.
+Spaces": every node has a vector and a matrix that changes its sibling's vector. The parent of
+(a, A) and (b, B) has p = tanh(W [B a; A b]) and P = W_M [A; B]. Departures: a bias; and where they
+learn a matrix for every word of a vocabulary, a leaf's is made from its vector, in the form that
+they give for low rank, U V plus a diagonal.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Recursive neural tensor network.
 
 Socher et al. (2013), "Recursive Deep Models for Semantic Compositionality Over a Sentiment
-Treebank", section 4.3: p = f([b; c]^T V [b; c] + W [b; c]) with f = tanh, one slice of V for each entry of p.
-Departures: a bias, and leaves brought to the width of nodes by tanh(U x + d).
+Treebank", section 4.3: p = f([b; c]^T V [b; c] + W [b; c]) with f = tanh, one slice of V for each
+entry of p. Departures: a bias, and leaves brought to the width of nodes by tanh(U x + d).
 """
 
 from __future__ import annotations
