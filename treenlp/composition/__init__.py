@@ -6,6 +6,7 @@ from treenlp.composition.base import Composition
 from treenlp.composition.batch import Branching, SequenceBatch, TreeBatch, TreeShape
 from treenlp.composition.encoding import Encoding
 from treenlp.composition.matrix_vector import MatrixVectorNet
+from treenlp.composition.recurrent import RecurrentNet
 from treenlp.composition.recursive import RecursiveNet
 from treenlp.composition.registry import COMPOSITIONS, make_composition
 from treenlp.composition.tensor_network import TensorNetwork
@@ -17,6 +18,7 @@ __all__ = [
     "Composition",
     "Encoding",
     "MatrixVectorNet",
+    "RecurrentNet",
     "RecursiveNet",
     "SequenceBatch",
     "TensorNetwork",

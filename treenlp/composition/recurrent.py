@@ -1,0 +1,114 @@
+"""Recurrent networks over the words of a batch as plain sequences: the baseline of the trees.
+
+The cells are PyTorch's: the plain one of Elman (1990), "Finding Structure in Time"; the LSTM of
+Hochreiter & Schmidhuber (1997) with the forget gate of Gers et al. (2000); the GRU of Cho et al.
+(2014), which departs from their equation in multiplying by the reset gate after the matrix, not
+before. Two directions share no weights (Schuster & Paliwal 1997); layer i reads at step t what
+layer i - 1 says at t in all its directions.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from treenlp.composition.batch import SequenceBatch
+from treenlp.composition.encoding import Encoding
+from treenlp.errors import ConfigError, ShapeError
+
+__all__ = ["RecurrentNet"]
+
+CellName = Literal["plain", "lstm", "gru"]
+
+
+class RecurrentNet(nn.Module):
+    """A recurrent network of any depth in one or two directions.
+
+    Attributes:
+        input_size: width of the word vectors.
+        hidden_size: width of the vectors of words and of sequences, all directions together.
+
+    Example:
+        >>> network = RecurrentNet(input_size=3, hidden_size=4)
+        >>> network(torch.zeros(5, 3), SequenceBatch.from_lengths([2, 3])).root.shape
+        torch.Size([2, 4])
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        cell: CellName = "lstm",
+        directions: Literal[1, 2] = 2,
+        layers: int = 1,
+    ) -> None:
+        """Create the parameters.
+
+        Raises:
+            ConfigError: if there is no such cell, or the directions do not divide the width.
+        """
+        super().__init__()
+        if cell not in get_args(CellName):
+            known = ", ".join(get_args(CellName))
+            raise ConfigError(f"found the recurrent cell {cell!r}, expected one of: {known}")
+        if directions not in (1, 2) or layers < 1 or hidden_size % directions:
+            raise ConfigError(
+                f"found {directions} directions, {layers} layers and a width of {hidden_size}, "
+                "expected 1 or 2, 1 or more, and a width that the directions divide"
+            )
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.directions = directions
+        make = {"plain": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}[cell]
+        self.network = make(
+            input_size,
+            hidden_size // directions,
+            num_layers=layers,
+            bidirectional=directions == 2,
+        )
+
+    def forward(self, words: Tensor, batch: SequenceBatch) -> Encoding:
+        """Encode every word and every sequence.
+
+        Words are cast to the type of the parameters; autocast does not reach inside.
+
+        Args:
+            words: (N, input_size) word vectors, sequence by sequence.
+            batch: the sequences over them.
+
+        Returns:
+            As nodes the last layer's states at each word; as roots the last state of each
+            direction, which for the backward one is that at the first word.
+
+        Raises:
+            ShapeError: if `words` does not fit the batch or the input size.
+        """
+        expected = (len(batch.owner), self.input_size)
+        if tuple(words.shape) != expected:
+            raise ShapeError(
+                f"found word vectors of shape {tuple(words.shape)}, expected {expected}: one row "
+                "for each word of the batch, as wide as input_size"
+            )
+        dtype = next(self.parameters()).dtype
+        with torch.autocast(words.device.type, enabled=False):
+            packed = PackedSequence(
+                words.to(dtype).index_select(0, batch.steps), torch.tensor(batch.step_sizes)
+            )
+            found = self.network(packed)[0].data  # (N, H), step by step
+        nodes = torch.empty_like(found).index_copy(0, batch.steps, found)
+        ends = batch.lengths.cumsum(0)
+        half = self.hidden_size // self.directions
+        root = nodes.index_select(0, ends - 1)
+        if self.directions == 2:
+            first = nodes.index_select(0, ends - batch.lengths)
+            root = torch.cat([root[:, :half], first[:, half:]], dim=1)
+        return Encoding(
+            root=root,
+            nodes=nodes,
+            spans=torch.stack([batch.position, batch.position + 1], dim=1),
+            owner=batch.owner,
+        )
