@@ -70,7 +70,7 @@ __all__ = [
 ]
 
 _HOTELS = REVIEW_SETS[0]
-_PAIR_SHARES = {"sick": 0.1, "sts": 0.14, "lcqmc": 0.06, "bq": 0.06}
+_PAIR_SHARES = {"sick": 0.07, "sts": 0.1, "lcqmc": 0.03, "bq": 0.03}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,9 +125,9 @@ class MeaningDataConfig:
         seed: of the choice of reviews.
     """
 
-    phrase_share: float = 0.36
-    review_share: float = 0.28
-    shopping_reviews: int = 8_000
+    phrase_share: float = 0.42
+    review_share: float = 0.42
+    shopping_reviews: int = 6_000
     tune_reviews: int = 600
     review_atoms: int = 200
     max_atoms: int = 150
@@ -164,7 +164,7 @@ class MeaningData:
     pairs: Mapping[str, Sequence[PairExample]]
 
 
-def read_meaning_texts(*, paraphrases: int = 6_000, tune_pairs: int = 800) -> MeaningTexts:
+def read_meaning_texts(*, paraphrases: int = 2_000, tune_pairs: int = 800) -> MeaningTexts:
     """Read the training and tuning parts of all sets, without what is measured on.
 
     Args:

@@ -404,8 +404,8 @@ class LossWeights:
     """
 
     root: float = 1.0
-    nodes: float = 0.5
-    bare_nodes: float = 0.5
+    nodes: float = 1.0
+    bare_nodes: float = 0.7
     text: float = 1.0
     pair: float = 2.0
     rank: float = 0.5
