@@ -24,6 +24,7 @@ from treenlp.data.sentiment import Review, SentimentTree
 from treenlp.data.similarity import SentencePair
 from treenlp.errors import InputError, ModelError
 from treenlp.experiment.calibration import expected_error
+from treenlp.experiment.planning import cut_by_size
 from treenlp.experiment.scores import (
     Direction,
     Figure,
@@ -75,6 +76,7 @@ Report = Callable[[str, int, int], None]
 """Gets what is being done, the number of units done and the number of all."""
 
 _CHUNK = 256
+_ATOMS = 3_000  # of a batch that is composed at once, padding included
 _READINGS, _MIN_PROB = 5, 0.05  # what a user is shown unless he asks for something else
 
 
@@ -913,10 +915,11 @@ def _read_texts(
         for sentence in Document.from_text(text)
         for part in sentence.stretches(system.parser.max_atoms)
     ]
-    order = sorted(range(len(units)), key=lambda u: (units[u][1].lang, units[u][1].num_atoms))
+    atoms = [sentence.num_atoms for _, sentence in units]
+    order = sorted(range(len(units)), key=lambda u: (units[u][1].lang, atoms[u]))
     found: dict[int, TreeMeaning] = {}
     for chunk in _chunks(order, what, report):
-        for part in _small(chunk, [units[u][1].num_atoms for u in chunk]):
+        for part in cut_by_size(chunk, atoms, _ATOMS):
             sentences = [units[u][1] for u in part]
             trees = system.parser.parse(sentences)
             judged = meaning_model.judge(sentences, [[tree] for tree in trees])
@@ -926,18 +929,6 @@ def _read_texts(
     for u, (n, _) in enumerate(units):
         meanings[n].append(found[u])
     return meanings
-
-
-def _small(order: Sequence[int], sizes: Sequence[int]) -> Iterator[list[int]]:
-    """Cut units, sorted by size, so that no batch holds more than some 3,000 atoms."""
-    batch: list[int] = []
-    for unit, size in zip(order, sizes, strict=True):
-        if batch and (len(batch) + 1) * size > 3000:
-            yield batch
-            batch = []
-        batch.append(unit)
-    if batch:
-        yield batch
 
 
 def measure_similarity(
