@@ -10,15 +10,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from treenlp.composition.base import Composition
 from treenlp.composition.batch import TreeBatch
+from treenlp.composition.recursive import RecursiveNet
 from treenlp.composition.scan import scan_levels
 
 __all__ = ["TensorNetwork"]
 
 
-class TensorNetwork(Composition):
-    """The tensor network over the trees of a batch; 4 hidden_size^3 parameters.
+class TensorNetwork(RecursiveNet):
+    """The recursive network with a tensor of 4 hidden_size^3 entries.
 
     Example:
         >>> from treenlp.composition import TreeShape
@@ -29,15 +29,9 @@ class TensorNetwork(Composition):
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
-        """Create the parameters: matrices uniform by fan-in and fan-out, the tensor near 0."""
+        """Create the parameters: those of the recursive network, the tensor near 0."""
         super().__init__(input_size, hidden_size)
-        self.leaf = nn.Linear(input_size, hidden_size)
-        self.weight = nn.Parameter(torch.empty(hidden_size, 2 * hidden_size))
-        self.bias = nn.Parameter(torch.zeros(hidden_size))
         self.tensor = nn.Parameter(torch.empty(hidden_size, 2 * hidden_size, 2 * hidden_size))
-        nn.init.xavier_uniform_(self.weight)
-        nn.init.xavier_uniform_(self.leaf.weight)
-        nn.init.zeros_(self.leaf.bias)
         bound = 1.0 / (4 * hidden_size)
         nn.init.uniform_(self.tensor, -bound, bound)
 
