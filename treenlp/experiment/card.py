@@ -57,13 +57,14 @@ _BASELINES: Mapping[str, str] = {
 }
 
 _LIMITS = (
-    "The parser was gone on with from an earlier one that had learned from a first version of the "
+    "The parser was gone on with from an early one that had learned from a first version of the "
     "generated phrases, in which some words of today's validation items stood; what was learned "
     "since keeps them out. Pairs of two validation words are in no agreement data, the words one "
     "by one are (experiments/recipe).",
-    "The earlier parser also saw automatic trees, without labels of sentiment, of some 1,500 "
+    "The early parser also saw automatic trees, without labels of sentiment, of some 1,500 "
     "one-sentence reviews of the tuning and held-out parts.",
-    "The model of sentiment and similarity was trained over the trees of the earlier parser.",
+    "The model of sentiment and similarity was trained over the trees of the parser's stage before "
+    "the last; the weights of both stages are averaged in the parser.",
     "Chinese trees follow the style of automatic ones; labels and tags repeat their teacher's "
     "habits where no gold dependency, lexicon entry or masked region says otherwise. Labelled "
     "accuracy against gold Chinese trees is not measured, for none are at hand.",
