@@ -56,7 +56,7 @@ Floats = NDArray[np.float64]
 Target = ChartTarget | tuple[ChartTarget, ...]
 
 NUM_BINS = 10
-GRID = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 1.75, 2.0)
+GRID = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
 """Temperatures that are tried."""
 
 FIT_ITEMS, FIT_SEED = 400, 17
