@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from treenlp.data.dependencies import (
     UD_ZH_PARTS,
     GoldSentence,
     attachment_cases,
+    counted_phrases,
     gold_subtrees,
     read_ud_zh,
 )
@@ -90,6 +92,42 @@ def test_natural_attachment(head: int, is_high: bool) -> None:
 )
 def test_what_is_no_case(tree: DependencyTree) -> None:
     assert list(attachment_cases([sentence(tree)])) == []
+
+
+def by_classifier(*, before_noun: str = "acl", noun_head: int = 6) -> DependencyTree:
+    """Annotated the other way: the numeral depends on the classifier."""
+    tree = dependencies(
+        "两 NUM 2 nummod",
+        "个 NOUN 4 nmod",
+        f"新 ADJ 4 {before_noun}",
+        f"大学 NOUN {noun_head} nmod",
+        "的 PART 4 case:dec",
+        "老师 NOUN 0 root",
+    )
+    return replace(tree, language_tags=("CD", "NNB", "JJ", "NN", "DEC", "NN"))
+
+
+def test_counted_nouns_form_phrases_with_what_stands_before_them() -> None:
+    low = [*counted_phrases(sentence(by_classifier()))]
+    assert low == [(0, 5, "NP"), (0, 6, "DNP")]
+    high = dependencies(
+        "两 NUM 5 nummod", "所 NOUN 1 clf", "大学 NOUN 5 nmod", "的 PART 3 case", "老师 NOUN 0 root"
+    )
+    assert [*counted_phrases(sentence(high))] == [(0, 7, "NP")]
+    assert [*counted_phrases(sentence(counted(3)))] == [(0, 4, "NP"), (0, 5, "DNP")]
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        by_classifier(before_noun="nsubj"),  # the noun may be a predicate
+        counted(6),  # what is counted is no noun
+        counted(3, classifier="月"),  # a date
+        dependencies("两 NUM 3 nummod", "所 NOUN 1 clf", "大学 NOUN 0 root", "里 ADP 3 case"),
+    ],
+)
+def test_counted_phrases_are_only_sure_ones(tree: DependencyTree) -> None:
+    assert [*counted_phrases(sentence(tree))] == []
 
 
 def test_every_part_has_one_use_and_none_overlap() -> None:

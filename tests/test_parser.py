@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -137,6 +138,17 @@ def test_requiring_the_brackets_of_a_tree_is_the_same_as_gathering_it(parser: Ch
     partial = replace(whole, free=((0, 1),))  # a region that holds no phrase
     one, other = loss_of(parser, [whole, partial]).tolist()
     assert one == pytest.approx(other, abs=1e-3)
+
+
+def test_a_required_phrase_costs_what_its_posterior_says(parser: ChartParser) -> None:
+    (whole,) = targets_of(parser)
+    opened = replace(whole, phrases=(), words=(), free=((0, whole.sentence.num_atoms),))
+    posterior = parser.forests([whole.sentence])[0].marginals().phrase
+    labels = range(len(parser.scorer.grammars["zh"].phrase_labels))
+    for start, end in ((0, 2), (1, 3), (0, 3)):
+        required = [replace(opened, required=((start, end, label),)) for label in labels]
+        wanted = [-math.log(posterior[start, end, label]) for label in labels]
+        assert loss_of(parser, required).tolist() == pytest.approx(wanted, abs=1e-3)
 
 
 def test_knowing_nothing_costs_nothing(parser: ChartParser) -> None:

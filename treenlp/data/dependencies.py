@@ -23,6 +23,7 @@ __all__ = [
     "UdPart",
     "Use",
     "attachment_cases",
+    "counted_phrases",
     "gold_subtrees",
     "read_ud_zh",
 ]
@@ -179,6 +180,9 @@ def gold_subtrees(tree: DependencyTree) -> tuple[Offsets, ...]:
 _SPECIFIERS = frozenset(["NUM", "DET"])
 _NOUNS = frozenset(["NOUN", "PROPN"])
 _DATE_UNITS = frozenset(["年", "月", "日", "号"])
+_CLASSIFIER_TAG = "NNB"
+"""Of classifiers in the treebanks that have no relation `clf`."""
+_MODIFIERS = frozenset(["acl", "acl:relcl", "amod", "clf", "compound", "det", "nmod", "nummod"])
 
 
 def attachment_cases(sentences: Iterable[GoldSentence]) -> Iterator[AttachmentCase]:
@@ -232,3 +236,50 @@ def _cases_of(sentence: GoldSentence, numeral: int, classifier: int) -> Iterator
                 is_high=counted == noun,
                 part=sentence.part,
             )
+
+
+def counted_phrases(sentence: GoldSentence) -> Iterator[tuple[int, int, str]]:
+    """Yield the phrases that gold dependencies say are there: counted nouns with all before them.
+
+    `gold_subtrees` only forbids, and a flat tree breaks no prohibition; but where a numeral or
+    determiner and a classifier count a noun, everything that depends on the noun, up to the noun
+    itself, is a noun phrase, and with 的 after it a phrase with 的. Both ways of annotating are
+    read: the classifier depends on the numeral, or the numeral on the classifier.
+
+    Args:
+        sentence: gold dependencies.
+
+    Yields:
+        Half-open code-point offsets and the label in the style of the Chinese treebank, NP or
+        DNP. A noun whose yield has a gap, ends with anything else, or holds more than modifiers
+        before it (it may be a predicate then) gives none.
+    """
+    tree, words = sentence.tree, sentence.words
+    spans = tree.subtree_spans()
+    for numeral, tag in enumerate(tree.tags):
+        if tag not in _SPECIFIERS:
+            continue
+        noun = _counted_noun(tree, numeral)
+        if noun is None or not spans[noun].is_contiguous:
+            continue
+        start, end = spans[noun].start, spans[noun].end
+        has_de = end == noun + 2 and tree.words[noun + 1] == "的"
+        before = {tree.relations[n] for n in range(start, noun) if tree.heads[n] == noun}
+        if start <= numeral and (has_de or end == noun + 1) and before <= _MODIFIERS:
+            yield words[start][0], words[noun][1], "NP"
+            if has_de:
+                yield words[start][0], words[noun + 1][1], "DNP"
+
+
+def _counted_noun(tree: DependencyTree, numeral: int) -> int | None:
+    """The noun that a numeral with a classifier counts, or None."""
+    classifier = numeral + 1
+    if classifier >= len(tree.words) or tree.words[classifier] in _DATE_UNITS:
+        return None
+    if tree.heads[classifier] == numeral and tree.relations[classifier] == "clf":
+        noun = tree.heads[numeral]
+    elif tree.heads[numeral] == classifier and tree.language_tags[classifier] == _CLASSIFIER_TAG:
+        noun = tree.heads[classifier]
+    else:
+        return None
+    return noun if noun > classifier and tree.tags[noun] in _NOUNS else None

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
-from treenlp.data.dependencies import GoldSentence, read_ud_zh
+from treenlp.data.dependencies import GoldSentence, counted_phrases, read_ud_zh
 from treenlp.data.masking import distrusted_spans
 from treenlp.data.pku import TaggedText, read_pku
 from treenlp.data.treebanks import (
@@ -145,7 +145,8 @@ class ParserData:
             )
             if target is not None:
                 (automatic if sentence is None else checked).append(target)
-        partial = [t for t in (partial_target(s) for s in self.gold) if t is not None]
+        partial = [t for t in (partial_target(s, zh) for s in self.gold) if t is not None]
+        counted = [target for target in partial if target.required]
         english, automatic_english = (
             [
                 target
@@ -157,20 +158,17 @@ class ParserData:
         generated = generated_targets(self.generated, zh)
         decided = [target for target in generated if isinstance(target, ChartTarget)]
         toss_ups = [target for target in generated if not isinstance(target, ChartTarget)]
+        seen_often = {"hide": 0.1, "dropout": 0.1}
         found = [
             Source(name="automatic zh", lang="zh", targets=automatic, share=0.15),
-            Source(name="checked zh", lang="zh", targets=checked, share=0.07),
-            Source(name="dependencies zh", lang="zh", targets=partial, share=0.10),
-            Source(name="generated zh", lang="zh", targets=decided, share=0.20, hide=0.2),
-            Source(name="toss-ups zh", lang="zh", targets=toss_ups, share=0.06),
-            Source(name="gold en", lang="en", targets=english, share=0.18, hide=0.1, dropout=0.1),
+            Source(name="checked zh", lang="zh", targets=checked, share=0.08, **seen_often),
+            Source(name="dependencies zh", lang="zh", targets=partial, share=0.10, **seen_often),
+            Source(name="counted zh", lang="zh", targets=counted, share=0.05, **seen_often),
+            Source(name="generated zh", lang="zh", targets=decided, share=0.14, hide=0.2),
+            Source(name="toss-ups zh", lang="zh", targets=toss_ups, share=0.05),
+            Source(name="gold en", lang="en", targets=english, share=0.23, **seen_often),
             Source(
-                name="automatic en",
-                lang="en",
-                targets=automatic_english,
-                share=0.24,
-                hide=0.1,
-                dropout=0.1,
+                name="automatic en", lang="en", targets=automatic_english, share=0.20, **seen_often
             ),
         ]
         return [source for source in found if source.targets]
@@ -200,8 +198,15 @@ def _barriers(sentence: GoldSentence, spelled: SpelledTree) -> tuple[tuple[int, 
     return sentence.subtrees if sentence.text == spelled.text else ()
 
 
-def partial_target(sentence: GoldSentence) -> ChartTarget | None:
-    """Gold dependencies as partial brackets: everything is open but may cross no subtree."""
+def partial_target(sentence: GoldSentence, grammar: Grammar) -> ChartTarget | None:
+    """Gold dependencies as partial brackets.
+
+    Everything is open but may cross no subtree, and counted nouns form phrases.
+
+    Args:
+        sentence: with gold dependencies.
+        grammar: of Chinese labels.
+    """
     found = Sentence.from_text(sentence.text, lang="zh")
     if found is None or not 1 < found.num_atoms <= MAX_ATOMS:
         return None
@@ -214,7 +219,18 @@ def partial_target(sentence: GoldSentence) -> ChartTarget | None:
     ]
     if not walls:
         return None
-    return ChartTarget(sentence=found, free=((0, found.num_atoms),), barriers=tuple(walls))
+    labels = {label: n for n, label in enumerate(grammar.phrase_labels)}
+    required = {
+        (starts[s], ends[e]): labels[label]
+        for s, e, label in counted_phrases(sentence)
+        if s in starts and e in ends and label in labels
+    }
+    return ChartTarget(
+        sentence=found,
+        free=((0, found.num_atoms),),
+        barriers=tuple(walls),
+        required=tuple((s, e, label) for (s, e), label in required.items()),
+    )
 
 
 def generated_targets(

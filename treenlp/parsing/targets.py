@@ -37,6 +37,7 @@ class ChartTarget:
         free: regions inside which any phrase is allowed that crosses no barrier; if no word is
             known, any word, too.
         barriers: spans that no phrase and no word may cross.
+        required: (start, end, phrase label) of phrases that are there, even in a free region.
         weight: of its loss.
     """
 
@@ -45,6 +46,7 @@ class ChartTarget:
     words: tuple[tuple[int, int, int], ...] = ()
     free: tuple[Span, ...] = ()
     barriers: tuple[Span, ...] = ()
+    required: tuple[tuple[int, int, int], ...] = ()
     weight: float = 1.0
 
     def allowed(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
@@ -137,6 +139,7 @@ class TargetBatch:
         phrase_free = np.zeros(phrases.shape[1], dtype=bool)
         word_free = np.zeros(words.shape[1], dtype=bool)
         known_phrases: list[tuple[int, int, int, int]] = []
+        required: list[tuple[int, int, int, int]] = []
         known_words: list[tuple[int, int, int, int]] = []
         children: list[tuple[int, int, int]] = []
         joints: list[tuple[int, int, int, int]] = []
@@ -156,12 +159,14 @@ class TargetBatch:
                 if is_open:
                     low, high = np.searchsorted(spans[0], [b, b + 1])
                     free[low:high] = target.allowed(spans[1, low:high], spans[2, low:high])
-            known_phrases.extend((b, *phrase) for phrase in target.phrases)
+            known_phrases.extend((b, *phrase) for phrase in (*target.phrases, *target.required))
+            required.extend((b, *phrase) for phrase in target.required)
             known_words.extend((b, *word) for word in target.words)
             if target.words:
                 boundary[b, : target.sentence.num_atoms + 1] = 0.0
                 for start, end, _ in target.words:
                     boundary[b, start] = boundary[b, end] = 1.0
+        phrase_free[_locate(phrases, required, fence)[0].numpy()] = False
         return cls(
             partial=torch.tensor(
                 [b for b, target in enumerate(targets) if not target.is_whole], dtype=torch.int64
