@@ -79,6 +79,12 @@ def test_a_word_longer_than_a_row_of_pieces_takes_windows(parser: ChartParser) -
     assert tree.leaves == ("the", "a" * 300)
 
 
+def test_best_trees_spell_words_as_forests_do(parser: ChartParser) -> None:
+    texts = sentences("两个大\u200b学的老师", "猫 跑", "猫\ufeff跑。")
+    trees = parser.parse(texts)
+    assert trees == [forest.argmax() for forest in parser.forests(texts)]
+
+
 def test_windows_cover_every_piece_once() -> None:
     texts = [
         Pieces(ids=tuple(range(4, 4 + n)), offsets=tuple((k, k + 1) for k in range(n)))

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -19,12 +18,11 @@ from treenlp.encoder.blank import without_initial_weights
 from treenlp.errors import ModelError
 from treenlp.parsing.atoms import AtomBatch
 from treenlp.parsing.chart import NEG, ChartScores
-from treenlp.parsing.forest import Forest
+from treenlp.parsing.forest import Forest, nodes_to_tree
 from treenlp.parsing.grammar import Grammar
 from treenlp.parsing.scorer import PackedScores, ParserConfig, SpanScorer
-from treenlp.parsing.viterbi import Viterbi, viterbi
+from treenlp.parsing.viterbi import viterbi
 from treenlp.text import Lang, Sentence
-from treenlp.trees.transforms import expand_unary
 from treenlp.trees.tree import Tree
 
 if TYPE_CHECKING:
@@ -128,7 +126,7 @@ class ChartParser:
         for chosen, scores, fences in self._score(flat):
             grammar = self.scorer.grammars[flat[chosen[0]].lang]
             for n, best, fence in zip(chosen, viterbi(scores, grammar), fences, strict=True):
-                found[n] = to_tree(best, flat[n], grammar, fence)
+                found[n] = nodes_to_tree(best.nodes, grammar, flat[n], fence)[0]
         trees = iter(found[n] for n in range(len(flat)))
         return [join_stretches([next(trees) for _ in sentence]) for sentence in parts]
 
@@ -260,29 +258,6 @@ def read_model_config(folder: Path) -> dict[str, Any]:
 def join_stretches(trees: Sequence[Tree]) -> Tree:
     """One tree of the stretches of a sentence: itself if there is one, else under `JOINT`."""
     return trees[0] if len(trees) == 1 else Tree.build(JOINT, trees)
-
-
-def to_tree(best: Viterbi, sentence: Sentence, grammar: Grammar, fenceposts: Sequence[int]) -> Tree:
-    """A tree over the caller's words, unary chains expanded."""
-    texts = sentence.atom_texts
-    labels: list[str] = []
-    leaves: list[str] = []
-    ends: list[int] = []
-    for start, end, label, is_word in best.nodes:
-        labels.append((grammar.word_labels if is_word else grammar.phrase_labels)[label])
-        ends.append(end)
-        if is_word:
-            leaves.append("".join(texts[fenceposts[start] : fenceposts[end]]))
-    sizes = np.ones(len(labels), dtype=np.int64)
-    open_nodes: list[int] = []
-    for n, (start, _, _, _) in enumerate(best.nodes):
-        while open_nodes and ends[open_nodes[-1]] <= start:
-            done = open_nodes.pop()
-            sizes[done] = n - done
-        open_nodes.append(n)
-    for done in open_nodes:
-        sizes[done] = len(labels) - done
-    return expand_unary(Tree.from_preorder(labels, sizes.tolist(), leaves))
 
 
 def _with_given_words(scores: ChartScores, sentences: Sequence[Sentence]) -> ChartScores:
