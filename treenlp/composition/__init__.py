@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from treenlp.composition.base import Composition
-from treenlp.composition.batch import Branching, SequenceBatch, TreeBatch, TreeShape
+from treenlp.composition.batch import (
+    Branching,
+    DependencyBatch,
+    SequenceBatch,
+    TreeBatch,
+    TreeShape,
+)
+from treenlp.composition.child_sum import ChildSumNet
 from treenlp.composition.encoding import Encoding
 from treenlp.composition.matrix_vector import MatrixVectorNet
 from treenlp.composition.recurrent import RecurrentNet
@@ -15,7 +22,9 @@ from treenlp.composition.tree_lstm import TreeLstm
 __all__ = [
     "COMPOSITIONS",
     "Branching",
+    "ChildSumNet",
     "Composition",
+    "DependencyBatch",
     "Encoding",
     "MatrixVectorNet",
     "RecurrentNet",

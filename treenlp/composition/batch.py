@@ -21,7 +21,7 @@ from torch import Tensor
 from treenlp.errors import ShapeError
 from treenlp.trees.tree import Tree
 
-__all__ = ["Branching", "SequenceBatch", "TreeBatch", "TreeShape"]
+__all__ = ["Branching", "DependencyBatch", "SequenceBatch", "TreeBatch", "TreeShape"]
 
 IntArray = NDArray[np.int64]
 
@@ -411,3 +411,119 @@ class SequenceBatch:
             steps=self.steps.to(device),
             step_sizes=self.step_sizes,
         )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DependencyBatch:
+    """Trees that carry a word at every node, of any arity, grouped by height.
+
+    Words are numbered over the whole batch, tree by tree. A sequence is the tree in which every
+    word has the word before it as its only child, see `from_chains`.
+
+    Attributes:
+        owner: (N,) int64 the tree of each word.
+        roots: (B,) int64 the root of each tree.
+        spans: (N, 2) int64 first word and one past the last word below each word, itself
+            included, counted in its own tree.
+        order: (N,) int64 words by height: first those without children.
+        rank: (N,) int64 place of each word in `order`.
+        level_sizes: words of height 0, 1, ...; their sum is N.
+        children: (E,) int64 ranks of all children, by the rank of their parents.
+        parents: (E,) int64 place of each child's parent within its level.
+        edge_sizes: children of the words of height 0, 1, ...; their sum is E = N - B.
+    """
+
+    owner: Tensor
+    roots: Tensor
+    spans: Tensor
+    order: Tensor
+    rank: Tensor
+    level_sizes: tuple[int, ...]
+    children: Tensor
+    parents: Tensor
+    edge_sizes: tuple[int, ...]
+
+    @classmethod
+    def from_heads(cls, trees: Sequence[Sequence[int]]) -> DependencyBatch:
+        """Build the arrays in time linear in the words, but for sorting.
+
+        Args:
+            trees: for each tree the head of each of its words, from 0; -1 at the one root.
+
+        Returns:
+            The batch, on the CPU.
+
+        Raises:
+            ShapeError: if there is no tree, one is empty, has not one root, or has a cycle.
+
+        Example:
+            >>> DependencyBatch.from_heads([[1, -1, 1]]).order.tolist()
+            [0, 2, 1]
+        """
+        if not trees:
+            raise ShapeError("found no tree, expected at least one")
+        lengths = np.array([len(heads) for heads in trees], dtype=np.int64)
+        owner = np.repeat(np.arange(len(trees)), lengths)
+        base = (np.cumsum(lengths) - lengths)[owner]
+        own = np.array([head for heads in trees for head in heads], dtype=np.int64)
+        for tree, heads in enumerate(trees):
+            if list(heads).count(-1) != 1 or not all(-1 <= head < len(heads) for head in heads):
+                raise ShapeError(
+                    f"found the heads {list(heads)[:8]} in tree {tree}, expected words from 0 to "
+                    f"{len(heads) - 1} and one root, -1"
+                )
+        head = np.where(own < 0, -1, own + base)
+        height = np.zeros(len(own), dtype=np.int64)
+        first, last = np.arange(len(own)), np.arange(len(own)) + 1
+        missing = np.bincount(head[head >= 0], minlength=len(own))
+        ready = [*np.flatnonzero(missing == 0).tolist()]
+        for word in ready:  # grows while it is read
+            parent = int(head[word])
+            if parent < 0:
+                continue
+            height[parent] = max(height[parent], height[word] + 1)
+            first[parent] = min(first[parent], first[word])
+            last[parent] = max(last[parent], last[word])
+            missing[parent] -= 1
+            if missing[parent] == 0:
+                ready.append(parent)
+        if len(ready) < len(own):
+            stuck = int(owner[np.flatnonzero(missing)[0]])
+            raise ShapeError(f"the heads of tree {stuck} lead in a circle, expected a tree")
+        order = np.argsort(height, kind="stable")
+        rank = np.empty_like(order)
+        rank[order] = np.arange(len(order))
+        level_sizes = np.bincount(height)
+        level_starts = np.cumsum(level_sizes) - level_sizes
+        below = np.flatnonzero(head >= 0)
+        below = below[np.argsort(rank[head[below]], kind="stable")]
+        above = head[below]
+        return cls(
+            owner=torch.from_numpy(owner),
+            roots=torch.from_numpy(np.flatnonzero(head < 0)),
+            spans=torch.from_numpy(np.stack([first - base, last - base], axis=1)),
+            order=torch.from_numpy(order),
+            rank=torch.from_numpy(rank),
+            level_sizes=tuple(level_sizes.tolist()),
+            children=torch.from_numpy(rank[below]),
+            parents=torch.from_numpy(rank[above] - level_starts[height[above]]),
+            edge_sizes=tuple(np.bincount(height[above], minlength=len(level_sizes)).tolist()),
+        )
+
+    @classmethod
+    def from_chains(cls, lengths: Sequence[int]) -> DependencyBatch:
+        """Lay sequences out as chains: the head of each word is the word after it.
+
+        Example:
+            >>> DependencyBatch.from_chains([3]).level_sizes
+            (1, 1, 1)
+        """
+        return cls.from_heads([[*range(1, length), -1] for length in lengths])
+
+    def to(self, device: torch.device | str) -> DependencyBatch:
+        """Return the batch with its arrays on `device`."""
+        moved = {
+            name: getattr(self, name).to(device)
+            for name in ("owner", "roots", "spans", "order", "rank", "children", "parents")
+        }
+        return DependencyBatch(**moved, level_sizes=self.level_sizes, edge_sizes=self.edge_sizes)

@@ -16,16 +16,20 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from treenlp.composition.batch import TreeBatch
+from treenlp.composition.batch import DependencyBatch, TreeBatch
 
-__all__ = ["Cell", "scan_levels"]
+__all__ = ["BinaryCell", "ChildSumCell", "scan_dependencies", "scan_levels"]
 
-Cell = Callable[..., Tensor]
+BinaryCell = Callable[..., Tensor]
 """A pure function of the states (m, 2, S) of m nodes' children and of parameters: states (m, S)."""
 
+ChildSumCell = Callable[..., Tensor]
+"""A pure function of the words (m, G) of m nodes, of the states (e, S) of all their children, of
+the parent (e,) of each child, from 0 to m - 1, and of parameters: states (m, S)."""
 
-def scan_levels(cell: Cell, leaves: Tensor, batch: TreeBatch, *parameters: Tensor) -> Tensor:
-    """Compute the states of all nodes from those of the leaves.
+
+def scan_levels(cell: BinaryCell, leaves: Tensor, batch: TreeBatch, *parameters: Tensor) -> Tensor:
+    """Compute the states of all nodes of binary trees from those of the leaves.
 
     Args:
         cell: computes parents from children.
@@ -38,10 +42,50 @@ def scan_levels(cell: Cell, leaves: Tensor, batch: TreeBatch, *parameters: Tenso
     """
     if not batch.level_sizes:
         return leaves
+
+    def from_pairs(_: Tensor, below: Tensor, __: Tensor, *own: Tensor) -> Tensor:
+        return cell(below.view(len(below) // 2, 2, -1), *own)
+
+    children = batch.children.reshape(-1)
     states: Tensor = _Scan.apply(  # type: ignore[no-untyped-call]
-        cell, batch.level_sizes, batch.children, leaves, *parameters
+        from_pairs,
+        batch.level_sizes,
+        tuple(2 * nodes for nodes in batch.level_sizes),
+        children,
+        children,  # who the parent is, the cell knows
+        leaves,
+        leaves.new_empty(len(batch.children), 0),
+        *parameters,
     )
     return states
+
+
+def scan_dependencies(
+    cell: ChildSumCell, words: Tensor, size: int, batch: DependencyBatch, *parameters: Tensor
+) -> Tensor:
+    """Compute the states of all nodes of trees that carry a word at every node.
+
+    Args:
+        cell: computes nodes from their words and children; gets no children at height 0.
+        words: (N, G) what the cell gets of each word, in the numbering of `batch`.
+        size: width S of a state.
+        batch: the trees over the words.
+        *parameters: what the cell gets beside; gradients flow to these.
+
+    Returns:
+        (N, S) states in the numbering of `batch`.
+    """
+    states: Tensor = _Scan.apply(  # type: ignore[no-untyped-call]
+        cell,
+        batch.level_sizes,
+        batch.edge_sizes,
+        batch.children,
+        batch.parents,
+        words.new_empty(0, size),
+        words.index_select(0, batch.order),
+        *parameters,
+    )
+    return states.index_select(0, batch.rank)
 
 
 class _Scan(torch.autograd.Function):
@@ -50,47 +94,55 @@ class _Scan(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        cell: Cell,
+        cell: ChildSumCell,
         level_sizes: tuple[int, ...],
+        edge_sizes: tuple[int, ...],
         children: Tensor,
+        parents: Tensor,
         leaves: Tensor,
+        words: Tensor,
         *parameters: Tensor,
     ) -> Tensor:
         count, size = leaves.shape
-        states = leaves.new_empty(count + len(children), size)
+        states = leaves.new_empty(count + len(words), size)
         states[:count] = leaves
-        flat = children.reshape(-1)
-        first = 0
-        for nodes in level_sizes:
-            last = first + nodes
-            below = states.index_select(0, flat[2 * first : 2 * last]).view(nodes, 2, size)
-            states[count + first : count + last] = cell(below, *parameters)
-            first = last
-        ctx.save_for_backward(states, flat, *parameters)
-        ctx.cell, ctx.level_sizes = cell, level_sizes
+        first = edge = 0
+        for nodes, edges in zip(level_sizes, edge_sizes, strict=True):
+            here = slice(edge, edge + edges)
+            below = states.index_select(0, children[here])
+            states[count + first : count + first + nodes] = cell(
+                words[first : first + nodes], below, parents[here], *parameters
+            )
+            first, edge = first + nodes, edge + edges
+        ctx.save_for_backward(states, children, parents, words, *parameters)
+        ctx.cell, ctx.level_sizes, ctx.edge_sizes = cell, level_sizes, edge_sizes
         return states
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        states, flat, *parameters = ctx.saved_tensors
-        size = states.shape[1]
-        last = len(flat) // 2
+        states, children, parents, words, *parameters = ctx.saved_tensors
+        last, edge = len(words), len(children)
         count = len(states) - last
         grads = grad.clone()
+        d_words = torch.zeros_like(words)
         own = [parameter.detach().requires_grad_() for parameter in parameters]
         found = [torch.zeros_like(parameter) for parameter in parameters]
-        for nodes in reversed(ctx.level_sizes):
-            first = last - nodes
-            index = flat[2 * first : 2 * last]
-            below = states.index_select(0, index).view(nodes, 2, size).requires_grad_()
+        for nodes, edges in zip(reversed(ctx.level_sizes), reversed(ctx.edge_sizes), strict=True):
+            first, here = last - nodes, slice(edge - edges, edge)
+            below = states.index_select(0, children[here]).requires_grad_()
+            seen = words[first:last].detach().requires_grad_()
             with torch.enable_grad():
-                above = ctx.cell(below, *own)
-            d_below, *d_own = torch.autograd.grad(
-                above, [below, *own], grads[count + first : count + last]
+                above = ctx.cell(seen, below, parents[here], *own)
+            d_below, d_words[first:last], *d_own = torch.autograd.grad(
+                above,
+                [below, seen, *own],
+                grads[count + first : count + last],
+                allow_unused=True,
+                materialize_grads=True,
             )
-            grads.index_add_(0, index, d_below.reshape(2 * nodes, size))
+            grads.index_add_(0, children[here], d_below)
             for total, part in zip(found, d_own, strict=True):
                 total.add_(part)
-            last = first
-        return None, None, None, grads[:count], *found
+            last, edge = first, edge - edges
+        return None, None, None, None, None, grads[:count], d_words, *found
