@@ -69,6 +69,15 @@ class ChildSumNet(nn.Module):
 
         Raises:
             ConfigError: if it has more.
+
+        Example:
+            >>> from treenlp.composition import SequenceBatch
+            >>> recurrent, words = RecurrentNet(3, 4, directions=1), torch.randn(5, 3)
+            >>> recursive = ChildSumNet.from_recurrent(recurrent)
+            >>> states = recursive(words, DependencyBatch.from_chains([5])).nodes
+            >>> wanted = recurrent(words, SequenceBatch.from_lengths([5])).nodes
+            >>> torch.allclose(states, wanted, atol=1e-6)
+            True
         """
         layer = _only_layer(network)
         names: dict[type[nn.Module], CellName] = {nn.RNN: "plain", nn.LSTM: "lstm", nn.GRU: "gru"}
