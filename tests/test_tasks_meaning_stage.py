@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -183,22 +182,6 @@ def test_phrases_come_with_and_without_their_context(store: PieceStore, trunk: T
     assert step.batch.contextual.tolist() == [True] * half + [False] * half
     assert (step.targets[half:] == -1).all()
     assert (step.node_targets >= 0).all()
-
-
-def test_sentences_of_texts_are_left_out_when_learning_and_never_all(
-    store: PieceStore, trunk: Trunk
-) -> None:
-    task = task_of(store, trunk)
-    reviews = examples_of(task, "reviews")
-    task.sentence_dropout = 0.5
-    sizes = set()
-    for seed in range(30):
-        step = task.make(reviews, rng=random.Random(seed))
-        assert set(step.text.tolist()) == {0, 1}
-        assert len(step.ids) == len(step.text) == len(step.batch.row)
-        sizes.add(len(step.text))
-    assert sizes == {2, 3, 4}
-    assert len(task.make(reviews).text) == 4
 
 
 def test_training_learns_every_task_and_resumes(

@@ -459,14 +459,9 @@ class MeaningTask(nn.Module):
         seed: int,
         pieces_per_batch: int = 1600,
         dropout: float = 0.1,
-        sentence_dropout: float = 0.15,
         weights: LossWeights | None = None,
     ) -> None:
-        """Plan all batches of a run; the trunk's upper layers are copied, not shared.
-
-        Of a text that is learned from, each sentence is left out with probability
-        `sentence_dropout`, but never all of them.
-        """
+        """Plan all batches of a run; the trunk's upper layers are copied, not shared."""
         super().__init__()
         self.model = model
         self.layers = nn.ModuleList(copy.deepcopy(layer) for layer in list(trunk.layers)[fork:])
@@ -478,7 +473,6 @@ class MeaningTask(nn.Module):
         self.sources = sources
         self.seed = seed
         self.dropout = dropout
-        self.sentence_dropout = sentence_dropout
         self.weights = LossWeights() if weights is None else weights
         self.plan = plan_batches(
             [[_num_pieces(example, store) for example in source.examples] for source in sources],
@@ -526,13 +520,10 @@ class MeaningTask(nn.Module):
                 labels.extend([example.labels] * len(own))
                 targets.extend([example.root] * len(own))
                 continue
-            kept: Sequence[int] = range(len(example.sentences))
-            if rng is not None and isinstance(example, TextExample):
-                kept = _some(kept, self.sentence_dropout, rng)
-            rows.extend(range(len(sentences), len(sentences) + len(kept)))
-            text.extend([number] * len(kept))
-            sentences.extend(example.sentences[n] for n in kept)
-            trees.extend(example.trees[n] for n in kept)
+            rows.extend(range(len(sentences), len(sentences) + len(example.sentences)))
+            text.extend([number] * len(example.sentences))
+            sentences.extend(example.sentences)
+            trees.extend(example.trees)
             targets.append(example.score if isinstance(example, PairExample) else example.positive)
         is_phrases = isinstance(examples[0], PhraseExample)
         views = [True] * len(trees)
@@ -616,12 +607,6 @@ class MeaningTask(nn.Module):
         """Judge a batch as users see it; the task must be in evaluation mode."""
         top, static = self.pieces(step)
         return self.model.judge(top.float(), static, step.inner, step.batch)
-
-
-def _some(numbers: Sequence[int], dropout: float, rng: random.Random) -> Sequence[int]:
-    """Leave each number out with probability `dropout`; one at least stays."""
-    kept = [n for n in numbers if rng.random() >= dropout]
-    return kept or [rng.choice(numbers)]
 
 
 def _num_pieces(example: Example, store: PieceStore) -> int:

@@ -146,7 +146,6 @@ class ParserData:
             if target is not None:
                 (automatic if sentence is None else checked).append(target)
         partial = [t for t in (partial_target(s, zh) for s in self.gold) if t is not None]
-        counted = [target for target in partial if target.required]
         english, automatic_english = (
             [
                 target
@@ -158,17 +157,20 @@ class ParserData:
         generated = generated_targets(self.generated, zh)
         decided = [target for target in generated if isinstance(target, ChartTarget)]
         toss_ups = [target for target in generated if not isinstance(target, ChartTarget)]
-        seen_often = {"hide": 0.1, "dropout": 0.1}
         found = [
             Source(name="automatic zh", lang="zh", targets=automatic, share=0.15),
-            Source(name="checked zh", lang="zh", targets=checked, share=0.08, **seen_often),
-            Source(name="dependencies zh", lang="zh", targets=partial, share=0.10, **seen_often),
-            Source(name="counted zh", lang="zh", targets=counted, share=0.05, **seen_often),
-            Source(name="generated zh", lang="zh", targets=decided, share=0.14, hide=0.2),
-            Source(name="toss-ups zh", lang="zh", targets=toss_ups, share=0.05),
-            Source(name="gold en", lang="en", targets=english, share=0.23, **seen_often),
+            Source(name="checked zh", lang="zh", targets=checked, share=0.07),
+            Source(name="dependencies zh", lang="zh", targets=partial, share=0.10),
+            Source(name="generated zh", lang="zh", targets=decided, share=0.20, hide=0.2),
+            Source(name="toss-ups zh", lang="zh", targets=toss_ups, share=0.06),
+            Source(name="gold en", lang="en", targets=english, share=0.18, hide=0.1, dropout=0.1),
             Source(
-                name="automatic en", lang="en", targets=automatic_english, share=0.20, **seen_often
+                name="automatic en",
+                lang="en",
+                targets=automatic_english,
+                share=0.24,
+                hide=0.1,
+                dropout=0.1,
             ),
         ]
         return [source for source in found if source.targets]
