@@ -11,7 +11,7 @@ from treenlp.composition.batch import TreeBatch
 from treenlp.composition.encoding import Encoding
 from treenlp.errors import ShapeError
 
-__all__ = ["Composition"]
+__all__ = ["Composition", "check_inputs"]
 
 
 class Composition(nn.Module, ABC):
@@ -43,12 +43,7 @@ class Composition(nn.Module, ABC):
         Raises:
             ShapeError: if `leaves` does not fit the batch or the input size.
         """
-        expected = (batch.num_leaves, self.input_size)
-        if tuple(leaves.shape) != expected:
-            raise ShapeError(
-                f"found leaf vectors of shape {tuple(leaves.shape)}, expected {expected}: one row "
-                "for each leaf of the batch, as wide as input_size"
-            )
+        check_inputs(leaves, batch.num_leaves, self.input_size, of="leaf")
         with torch.autocast(leaves.device.type, enabled=False):
             nodes = self.node_states(leaves.to(next(self.parameters()).dtype), batch)
         return Encoding(
@@ -61,3 +56,22 @@ class Composition(nn.Module, ABC):
     @abstractmethod
     def node_states(self, leaves: Tensor, batch: TreeBatch) -> Tensor:
         """Compute the hidden states (N, hidden_size) of all nodes from checked leaves."""
+
+
+def check_inputs(vectors: Tensor, count: int, size: int, *, of: str) -> None:
+    """Refuse vectors that are not one row of `size` for each of `count` leaves or words.
+
+    Args:
+        vectors: what a network was given.
+        count: rows that its batch has.
+        size: its input size.
+        of: what a row stands for, for the error.
+
+    Raises:
+        ShapeError: if the shape is another one.
+    """
+    if tuple(vectors.shape) != (count, size):
+        raise ShapeError(
+            f"found {of} vectors of shape {tuple(vectors.shape)}, expected {(count, size)}: one "
+            f"row for each {of} of the batch, as wide as input_size"
+        )

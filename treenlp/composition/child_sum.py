@@ -14,11 +14,12 @@ from typing import get_args
 import torch
 from torch import Tensor, nn
 
+from treenlp.composition.base import check_inputs
 from treenlp.composition.batch import DependencyBatch
 from treenlp.composition.encoding import Encoding
 from treenlp.composition.recurrent import CellName, RecurrentNet
 from treenlp.composition.scan import scan_dependencies
-from treenlp.errors import ConfigError, ShapeError
+from treenlp.errors import ConfigError
 
 __all__ = ["ChildSumNet"]
 
@@ -113,12 +114,7 @@ class ChildSumNet(nn.Module):
         Raises:
             ShapeError: if `words` does not fit the batch or the input size.
         """
-        expected = (len(batch.owner), self.input_size)
-        if tuple(words.shape) != expected:
-            raise ShapeError(
-                f"found word vectors of shape {tuple(words.shape)}, expected {expected}: one row "
-                "for each word of the batch, as wide as input_size"
-            )
+        check_inputs(words, len(batch.owner), self.input_size, of="word")
         cell, width = _CELLS[self.cell]
         with torch.autocast(words.device.type, enabled=False):
             own = torch.addmm(

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from treenlp.composition.base import check_inputs
 from treenlp.composition.batch import SequenceBatch
 from treenlp.composition.encoding import Encoding
-from treenlp.errors import ConfigError, ShapeError
+from treenlp.errors import ConfigError
 
 __all__ = ["RecurrentNet"]
 
@@ -87,12 +88,7 @@ class RecurrentNet(nn.Module):
         Raises:
             ShapeError: if `words` does not fit the batch or the input size.
         """
-        expected = (len(batch.owner), self.input_size)
-        if tuple(words.shape) != expected:
-            raise ShapeError(
-                f"found word vectors of shape {tuple(words.shape)}, expected {expected}: one row "
-                "for each word of the batch, as wide as input_size"
-            )
+        check_inputs(words, len(batch.owner), self.input_size, of="word")
         dtype = next(self.parameters()).dtype
         with torch.autocast(words.device.type, enabled=False):
             packed = PackedSequence(
