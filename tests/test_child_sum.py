@@ -144,15 +144,26 @@ def test_a_chain_of_twenty_thousand_words_has_no_limit() -> None:
     ("trees", "complaint"),
     [
         ([], "found no tree"),
-        ([[]], r"found the heads \[\] in tree 0"),
-        ([[-1], [-1, -1]], "in tree 1, expected words from 0 to 1 and one root"),
-        ([[-1, 2]], "expected words from 0 to 1"),
+        ([[]], r"found the heads \[\] of 0 words in tree 0"),
+        ([[-1], [-1, -1]], "of 2 words in tree 1, expected numbers of its words"),
+        ([[-1, 2]], "expected numbers of its words, from 0, and one root"),
         ([[-1, 2, 1]], "tree 0 lead in a circle"),
     ],
 )
 def test_what_is_no_tree_is_refused(trees: list[list[int]], complaint: str) -> None:
     with pytest.raises(ShapeError, match=complaint):
         DependencyBatch.from_heads(trees)
+
+
+def test_a_batch_moves_whole() -> None:
+    batch = DependencyBatch.from_heads(TREES)
+    moved = batch.to("meta")
+    for name, value in vars(batch).items():
+        if isinstance(value, Tensor):
+            assert getattr(moved, name).device.type == "meta"
+            assert getattr(moved, name).shape == value.shape
+        else:
+            assert getattr(moved, name) == value
 
 
 def test_wrong_sizes_are_refused() -> None:

@@ -469,8 +469,8 @@ class DependencyBatch:
         for tree, heads in enumerate(trees):
             if list(heads).count(-1) != 1 or not all(-1 <= head < len(heads) for head in heads):
                 raise ShapeError(
-                    f"found the heads {list(heads)[:8]} in tree {tree}, expected words from 0 to "
-                    f"{len(heads) - 1} and one root, -1"
+                    f"found the heads {list(heads)[:8]} of {len(heads)} words in tree {tree}, "
+                    "expected numbers of its words, from 0, and one root, -1"
                 )
         head = np.where(own < 0, -1, own + base)
         height = np.zeros(len(own), dtype=np.int64)

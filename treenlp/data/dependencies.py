@@ -265,7 +265,7 @@ def counted_phrases(sentence: GoldSentence) -> Iterator[tuple[int, int, str]]:
         start, end = spans[noun].start, spans[noun].end
         has_de = end == noun + 2 and tree.words[noun + 1] == "的"
         before = {tree.relations[n] for n in range(start, noun) if tree.heads[n] == noun}
-        if start <= numeral and (has_de or end == noun + 1) and before <= _MODIFIERS:
+        if (has_de or end == noun + 1) and before <= _MODIFIERS:
             yield words[start][0], words[noun][1], "NP"
             if has_de:
                 yield words[start][0], words[noun + 1][1], "DNP"
