@@ -80,9 +80,10 @@ def test_a_word_longer_than_a_row_of_pieces_takes_windows(parser: ChartParser) -
 
 
 def test_best_trees_spell_words_as_forests_do(parser: ChartParser) -> None:
-    texts = sentences("两个大\u200b学的老师", "猫 跑", "猫\ufeff跑。")
+    texts = [*sentences("猫 跑"), Sentence.from_tokenized("大\u200b学 老\ufeff师", lang="zh")]
     trees = parser.parse(texts)
     assert trees == [forest.argmax() for forest in parser.forests(texts)]
+    assert trees[1].leaves == ("大\u200b学", "老\ufeff师")  # as the caller wrote them
 
 
 def test_windows_cover_every_piece_once() -> None:

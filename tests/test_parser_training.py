@@ -15,7 +15,7 @@ from treenlp.data.treebanks import spell_tokens
 from treenlp.encoder.pieces import UNKNOWN
 from treenlp.experiment import parser_data
 from treenlp.experiment.agreement import Agreement, AgreementPairs
-from treenlp.experiment.parser_data import ParserData
+from treenlp.experiment.parser_data import ParserData, partial_target
 from treenlp.experiment.parser_stage import ParserTask, Source, tree_target
 from treenlp.parsing.parser import ChartParser, load_parser
 from treenlp.parsing.targets import ChartTarget
@@ -216,6 +216,28 @@ def test_chinese_with_gold_dependencies_is_a_source_of_its_own(
     assert [len(sources[f"{name} zh"].targets) for name in ("automatic", "checked")] == [1, 2]
     assert len(sources["dependencies zh"].targets) == 3
     assert "generated zh" not in sources  # none were given
+
+
+def test_gold_dependencies_require_counted_nouns_as_phrases(parser: ChartParser) -> None:
+    tree = DependencyTree(
+        words=("两", "所", "大学", "的", "老师"),
+        tags=("NUM", "NOUN", "NOUN", "PART", "NOUN"),
+        language_tags=("_",) * 5,
+        heads=(2, 0, 4, 2, -1),
+        relations=("nummod", "clf", "nmod", "case", "root"),
+        space_after=(False,) * 5,
+    )
+    words = ((0, 1), (1, 2), (2, 4), (4, 5), (5, 7))
+    sentence = GoldSentence(
+        text="两所大学的老师", words=words, tree=tree, subtrees=gold_subtrees(tree), part="test"
+    )
+    grammar = parser.scorer.grammars["zh"]
+    target = partial_target(sentence, grammar)
+    assert target is not None
+    assert [(s, e, grammar.phrase_labels[label]) for s, e, label in target.required] == [
+        (0, 4, "NP"),
+        (0, 5, "DNP"),
+    ]
 
 
 def data_grammars(data: ParserData) -> Any:
