@@ -16,21 +16,29 @@ from torch import Tensor, nn
 from twins import (
     Nested,
     Spans,
+    deep_recursive_twin,
     matrix_vector_twin,
     recursive_twin,
     tensor_twin,
+    tree_gru_twin,
     tree_lstm_twin,
 )
 
 from treenlp.composition import (
     COMPOSITIONS,
+    NETWORKS,
     Branching,
     Composition,
+    ControlName,
+    DeepRecursiveNet,
+    DependencyBatch,
     Encoding,
     SequenceBatch,
     TreeBatch,
     TreeShape,
+    control_shape,
     make_composition,
+    make_network,
 )
 from treenlp.errors import ConfigError, ShapeError
 from treenlp.trees.brackets import parse_brackets
@@ -47,8 +55,10 @@ class Row:
 
 TABLE: dict[str, Row] = {
     "recursive": Row(twin=recursive_twin, is_order_sensitive=True),
+    "deep-recursive": Row(twin=deep_recursive_twin, is_order_sensitive=True),
     "matrix-vector": Row(twin=matrix_vector_twin, is_order_sensitive=True),
     "tensor": Row(twin=tensor_twin, is_order_sensitive=True),
+    "tree-gru": Row(twin=tree_gru_twin, is_order_sensitive=True),
     "tree-lstm": Row(twin=tree_lstm_twin, is_order_sensitive=True),
 }
 
@@ -256,12 +266,20 @@ def test_overfits_eight_trees(name: str) -> None:
     assert loss.item() < 0.05
 
 
+def zigzag(count: int) -> TreeShape:
+    """The deepest tree over so many leaves, whose nodes lose the first and the last in turn."""
+    start, end, splits = 0, count, []
+    while end - start > 1:
+        is_first = len(splits) % 2 == 0
+        splits.append(start + 1 if is_first else end - 1)
+        start, end = (start + 1, end) if is_first else (start, end - 1)
+    return TreeShape.from_splits(splits, count)
+
+
 @every_cell
-@pytest.mark.parametrize("is_right", [True, False])
-def test_twenty_thousand_levels_deep(name: str, is_right: bool) -> None:
+def test_twenty_thousand_levels_deep(name: str) -> None:
     count = 20_001
-    splits = range(1, count) if is_right else range(count - 1, 0, -1)
-    shape = TreeShape.from_splits(list(splits), count)
+    shape = zigzag(count)
     assert int(shape.heights.max()) == 20_000
     cell = make(name, torch.float32)
     leaves = torch.randn(count, 3, requires_grad=True)
@@ -375,3 +393,65 @@ def test_sequences_are_grouped_by_step() -> None:
     assert batch.position[batch.steps].tolist() == [0, 0, 0, 1, 1, 2]
     with pytest.raises(ShapeError, match="no empty one"):
         SequenceBatch.from_lengths([2, 0])
+
+
+@pytest.mark.parametrize(
+    ("name", "splits"),
+    [
+        ("right", [1, 2, 3, 4]),
+        ("left", [4, 3, 2, 1]),
+        ("balanced", [3, 2, 1, 4]),
+    ],
+)
+def test_control_trees(name: ControlName, splits: list[int]) -> None:
+    assert control_shape(name, 5).splits.tolist() == splits
+
+
+def test_random_control_trees_take_every_place_and_repeat() -> None:
+    first = {int(control_shape("random", 4, seed=seed).splits[0]) for seed in range(30)}
+    assert first == {1, 2, 3}
+    one, other = (control_shape("random", 40, seed=3).splits.tolist() for _ in range(2))
+    assert one == other
+    assert one != control_shape("random", 40, seed=4).splits.tolist()
+
+
+def test_control_trees_of_one_leaf_and_of_none() -> None:
+    assert control_shape("random", 1).splits.tolist() == []
+    with pytest.raises(ShapeError, match="0 leaves"):
+        control_shape("balanced", 0)
+    with pytest.raises(ConfigError, match="'up', expected one of: right, left"):
+        control_shape("up", 3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_every_network_encodes_its_batches(name: str) -> None:
+    words = torch.randn(7, 3)
+    batch = {
+        "trees": TreeBatch.from_shapes([control_shape("random", n) for n in (2, 1, 4)]),
+        "sequences": SequenceBatch.from_lengths([2, 1, 4]),
+        "dependencies": DependencyBatch.from_heads([[-1, 0], [-1], [1, -1, 3, 1]]),
+    }[NETWORKS[name].reads]
+    network = make_network(name, 3, 4)
+    found = network(words, batch)
+    assert found.root.shape == (3, 4)
+    assert found.nodes.shape == (len(found.owner), 4) == (len(found.spans), 4)
+    tops = {(0, 0, 2), (1, 0, 1), (2, 0, 4)}
+    if NETWORKS[name].reads != "sequences":
+        assert tops <= set(found.index())
+    found.root.sum().backward()
+    assert all(p.grad is not None for p in network.parameters())
+
+
+def test_unknown_network_lists_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match="'transformer', expected one of: bi-gru, .*tree-lstm"):
+        make_network("transformer", 3, 4)
+
+
+def test_deep_recursive_network_of_one_layer_is_the_recursive_one() -> None:
+    deep, flat = DeepRecursiveNet(3, 4, layers=1), make_composition("recursive", 3, 4)
+    flat.load_state_dict(deep.state_dict())
+    batch = TreeBatch.from_shapes([control_shape("random", 6)])
+    leaves = torch.randn(6, 3)
+    assert torch.equal(deep(leaves, batch).nodes, flat(leaves, batch).nodes)
+    with pytest.raises(ConfigError, match="found 0 layers"):
+        DeepRecursiveNet(3, 4, layers=0)

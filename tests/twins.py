@@ -22,6 +22,45 @@ def recursive_twin(cell: nn.Module, leaves: Tensor, tree: Nested) -> Spans:
     return _visit(tree, _leaf_vectors(cell, leaves), lambda b, c: _layer(cell, b, c))
 
 
+def deep_recursive_twin(cell: nn.Module, leaves: Tensor, tree: Nested) -> Spans:
+    """Vectors of the last layer by span, after Irsoy & Cardie (2014), equation 10."""
+    states = recursive_twin(cell, leaves, tree)
+    for layer, weight in zip(cell.above, cell.weights, strict=True):
+        below = {span: layer.weight @ vector + layer.bias for span, (vector, _) in states.items()}
+        states = {}
+
+        def visit(node: Nested) -> tuple[int, int]:
+            if isinstance(node, int):
+                span, children = (node, node + 1), 0.0
+            else:
+                left, right = visit(node[0]), visit(node[1])
+                span = (left[0], right[1])
+                children = weight @ torch.cat([states[left][0], states[right][0]])  # noqa: B023
+            vector = torch.tanh(below[span] + children)  # noqa: B023
+            states[span] = (vector, vector)  # noqa: B023
+            return span
+
+        visit(tree)
+    return states
+
+
+def tree_gru_twin(cell: nn.Module, leaves: Tensor, tree: Nested) -> Spans:
+    """Vectors by span: the gates of Cho et al. (2014) with two children, one unit at a time."""
+    size = cell.hidden_size
+
+    def compose(b: Tensor, c: Tensor) -> Tensor:
+        gates = cell.gate_weight @ torch.cat([b, c]) + cell.gate_bias
+        reset_b, reset_c = torch.sigmoid(gates[:size]), torch.sigmoid(gates[size : 2 * size])
+        new = torch.tanh(cell.weight @ torch.cat([reset_b * b, reset_c * c]) + cell.bias)
+        units = []
+        for n in range(size):
+            keep_b, keep_c = gates[2 * size + n].exp(), gates[3 * size + n].exp()
+            units.append((keep_b * b[n] + keep_c * c[n] + new[n]) / (keep_b + keep_c + 1))
+        return torch.stack(units)
+
+    return _visit(tree, _leaf_vectors(cell, leaves), compose)
+
+
 def tensor_twin(cell: nn.Module, leaves: Tensor, tree: Nested) -> Spans:
     """Vectors by span, after Socher et al. (2013), section 4.3, one slice at a time."""
 

@@ -21,14 +21,21 @@ from treenlp.composition.batch import DependencyBatch, TreeBatch
 __all__ = ["BinaryCell", "ChildSumCell", "scan_dependencies", "scan_levels"]
 
 BinaryCell = Callable[..., Tensor]
-"""A pure function of the states (m, 2, S) of m nodes' children and of parameters: states (m, S)."""
+"""A pure function of the states (m, 2, S) of m nodes' children, of the nodes' own inputs (m, G) if
+they have any, and of parameters: states (m, S)."""
 
 ChildSumCell = Callable[..., Tensor]
 """A pure function of the words (m, G) of m nodes, of the states (e, S) of all their children, of
 the parent (e,) of each child, from 0 to m - 1, and of parameters: states (m, S)."""
 
 
-def scan_levels(cell: BinaryCell, leaves: Tensor, batch: TreeBatch, *parameters: Tensor) -> Tensor:
+def scan_levels(
+    cell: BinaryCell,
+    leaves: Tensor,
+    batch: TreeBatch,
+    *parameters: Tensor,
+    inputs: Tensor | None = None,
+) -> Tensor:
     """Compute the states of all nodes of binary trees from those of the leaves.
 
     Args:
@@ -36,6 +43,8 @@ def scan_levels(cell: BinaryCell, leaves: Tensor, batch: TreeBatch, *parameters:
         leaves: (N_leaves, S) states of the leaves.
         batch: the trees over them.
         *parameters: what the cell gets beside the children; gradients flow to these.
+        inputs: (M, G) what the cell gets of each internal node, in the numbering of `batch`;
+            None if nodes have no inputs.
 
     Returns:
         (N, S) states in the numbering of `batch`.
@@ -43,8 +52,9 @@ def scan_levels(cell: BinaryCell, leaves: Tensor, batch: TreeBatch, *parameters:
     if not batch.level_sizes:
         return leaves
 
-    def from_pairs(_: Tensor, below: Tensor, __: Tensor, *own: Tensor) -> Tensor:
-        return cell(below.view(len(below) // 2, 2, -1), *own)
+    def from_pairs(seen: Tensor, below: Tensor, _: Tensor, *own: Tensor) -> Tensor:
+        pairs = below.view(len(below) // 2, 2, -1)
+        return cell(pairs, *own) if inputs is None else cell(pairs, seen, *own)
 
     children = batch.children.reshape(-1)
     states: Tensor = _Scan.apply(  # type: ignore[no-untyped-call]
@@ -54,7 +64,7 @@ def scan_levels(cell: BinaryCell, leaves: Tensor, batch: TreeBatch, *parameters:
         children,
         children,  # who the parent is, the cell knows
         leaves,
-        leaves.new_empty(len(batch.children), 0),
+        leaves.new_empty(len(batch.children), 0) if inputs is None else inputs,
         *parameters,
     )
     return states
