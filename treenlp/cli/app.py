@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from treenlp.cli import lines as lines_of
+from treenlp.cli.bench import app as bench
 from treenlp.cli.gate import evaluate
 from treenlp.cli.training import train
 from treenlp.errors import TreenlpError
@@ -270,6 +271,7 @@ def demo(model: Model = DEFAULT_MODEL, device: Device = "cpu") -> None:
 
 app.command()(train)
 app.command()(evaluate)
+app.add_typer(bench, name="bench")
 
 
 DEMO_TEXTS = (

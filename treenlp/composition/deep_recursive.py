@@ -42,14 +42,13 @@ class DeepRecursiveNet(RecursiveNet):
         if layers < 1:
             raise ConfigError(f"found {layers} layers, expected 1 or more")
         super().__init__(input_size, hidden_size)
-        self.above = nn.ModuleList(nn.Linear(hidden_size, hidden_size) for _ in range(layers - 1))
-        self.weights = nn.ParameterList(
-            torch.empty(hidden_size, 2 * hidden_size) for _ in range(layers - 1)
-        )
-        for layer, weight in zip(self.above, self.weights, strict=True):
-            nn.init.xavier_uniform_(weight)
+        self.above, self.weights = nn.ModuleList(), nn.ParameterList()
+        for _ in range(layers - 1):
+            layer = nn.Linear(hidden_size, hidden_size)
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
+            self.above.append(layer)
+            self.weights.append(nn.init.xavier_uniform_(torch.empty(hidden_size, 2 * hidden_size)))
 
     def node_states(self, leaves: Tensor, batch: TreeBatch) -> Tensor:
         """Hidden states (N, hidden_size) of all nodes in the last layer."""

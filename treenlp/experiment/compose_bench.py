@@ -1,0 +1,349 @@
+"""How fast networks over trees learn and answer, next to what else there is.
+
+Every contender takes the same trees and the same leaf vectors in the same batches, in one process,
+and round by round in turn, so that a slow moment of the machine slows all of them. The bound is the
+Tree-LSTM's matrix products alone, each as one product for the whole batch. Only the ratios mean
+anything on another machine.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from treenlp.composition import (
+    ControlName,
+    SequenceBatch,
+    TreeBatch,
+    TreeShape,
+    control_shape,
+    make_network,
+)
+from treenlp.data.sentiment import read_sst
+
+__all__ = ["BOUND", "PEER", "ComposeBench", "DepthRow", "SpeedRow", "bench_compose", "sst_shapes"]
+
+BOUND = "matrix products alone"
+PEER = "pytorch-tree-lstm"
+_OWN = ("tree-lstm", "tree-gru", "recursive", "bi-lstm")
+_FEW = 64  # trees that one node at a time are timed on
+_DEPTH_SIZES = (10, 100, 1_000, 5_000, 20_000)
+
+Step = Callable[[], Tensor]
+"""Runs one prepared batch forward and returns the vectors of its nodes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeedRow:
+    """One contender with one batch size.
+
+    Attributes:
+        name: of the network.
+        batch: trees in a batch.
+        trained: trees a second, forward and backward, median over the rounds.
+        answered: trees a second, forward alone.
+        of_bound: `trained` as a share of the bound's with the same batch.
+    """
+
+    name: str
+    batch: int
+    trained: float
+    answered: float
+    of_bound: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class DepthRow:
+    """The Tree-LSTM's cost over one tree.
+
+    Attributes:
+        shape: "right", a chain as deep as its leaves, or "balanced".
+        leaves: of the tree.
+        microseconds: a node, forward and backward.
+    """
+
+    shape: str
+    leaves: int
+    microseconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComposeBench:
+    """Result of `bench_compose`.
+
+    Attributes:
+        threads: of torch.
+        trees: how many were taken.
+        input_size, hidden_size: widths of leaves and nodes.
+        speed: by batch size and contender.
+        depth: cost by the size of one tree.
+    """
+
+    threads: int
+    trees: int
+    input_size: int
+    hidden_size: int
+    speed: tuple[SpeedRow, ...]
+    depth: tuple[DepthRow, ...]
+
+    def to_json(self) -> str:
+        """As JSON with a final line end."""
+        return json.dumps(asdict(self), indent=1) + "\n"
+
+    def to_markdown(self) -> str:
+        """As two tables."""
+        lines = [
+            f"{self.trees:,} trees, {self.input_size} to {self.hidden_size} dimensions, "
+            f"{self.threads} threads; trees a second.",
+            "",
+            "| network | batch | training | of the bound | inference |",
+            "|---|---|---|---|---|",
+        ]
+        for row in self.speed:
+            cells = f"{row.trained:,.0f} | {row.of_bound:.2f} | {row.answered:,.0f}"
+            lines.append(f"| {row.name} | {row.batch} | {cells} |")
+        lines += ["", "| shape | leaves | microseconds a node, training |", "|---|---|---|"]
+        lines += [f"| {d.shape} | {d.leaves:,} | {d.microseconds:.1f} |" for d in self.depth]
+        return "\n".join(lines) + "\n"
+
+
+def sst_shapes(count: int) -> list[TreeShape]:
+    """The first training trees of the sentiment treebank.
+
+    Raises:
+        DataError: if it is not there.
+    """
+    found: list[TreeShape] = []
+    for item in read_sst("train"):
+        if len(found) == count:
+            break
+        found.append(TreeShape.from_tree(item.tree))
+    return found
+
+
+def bench_compose(
+    shapes: Sequence[TreeShape],
+    *,
+    batches: Sequence[int] = (25, 128),
+    input_size: int = 300,
+    hidden_size: int = 150,
+    rounds: int = 5,
+    depth_sizes: Sequence[int] = _DEPTH_SIZES,
+    report: Callable[[str], None] = lambda text: None,
+) -> ComposeBench:
+    """Time all contenders over the same trees.
+
+    The package pytorch-tree-lstm takes part if it is installed. Indices are prepared before the
+    clock starts, those of other packages, too.
+
+    Args:
+        shapes: the trees.
+        batches: batch sizes.
+        input_size: width of leaf vectors.
+        hidden_size: width of node vectors; both directions of a sequence network together.
+        rounds: times that every contender runs over all trees; the median counts.
+        depth_sizes: leaves of the single trees whose cost is told a node.
+        report: told what is being timed.
+    """
+    torch.manual_seed(0)
+    speed: list[SpeedRow] = []
+    for size in batches:
+        parts = [shapes[at : at + size] for at in range(0, len(shapes), size)]
+        leaves = [torch.randn(sum(s.num_leaves for s in part), input_size) for part in parts]
+        contenders = _contenders(parts, leaves, input_size, hidden_size)
+        trained: dict[str, list[float]] = {name: [] for name in contenders}
+        answered: dict[str, list[float]] = {name: [] for name in contenders}
+        for turn in range(rounds + 1):  # the first warms up
+            for name, steps in contenders.items():
+                report(f"batch {size}, round {turn} of {rounds}: {name}")
+                trained[name].append(_seconds(steps, is_training=True))
+                answered[name].append(_seconds(steps, is_training=False))
+        taken = {name: _FEW if name == "one node at a time" else len(shapes) for name in contenders}
+        rate = {name: taken[name] / statistics.median(trained[name][1:]) for name in contenders}
+        for name in contenders:
+            speed.append(
+                SpeedRow(
+                    name=name,
+                    batch=size,
+                    trained=rate[name],
+                    answered=taken[name] / statistics.median(answered[name][1:]),
+                    of_bound=rate[name] / rate[BOUND],
+                )
+            )
+    depth = [
+        _depth(name, leaves_count, input_size, hidden_size, report)
+        for name in ("balanced", "right")
+        for leaves_count in depth_sizes
+    ]
+    return ComposeBench(
+        threads=torch.get_num_threads(),
+        trees=len(shapes),
+        input_size=input_size,
+        hidden_size=hidden_size,
+        speed=tuple(speed),
+        depth=tuple(depth),
+    )
+
+
+def _contenders(
+    parts: Sequence[Sequence[TreeShape]], leaves: Sequence[Tensor], inputs: int, size: int
+) -> dict[str, list[Step]]:
+    """Prepared batches by the name of what runs them."""
+    found: dict[str, list[Step]] = {BOUND: _products(parts, leaves, size)}
+    for name in _OWN:
+        network = make_network(name, inputs, size)
+        found[name] = [
+            _encode(network, rows, _sequences(part) if name == "bi-lstm" else _trees(part))
+            for part, rows in zip(parts, leaves, strict=True)
+        ]
+    if importlib.util.find_spec("treelstm") is not None:
+        found[PEER] = _peer(parts, leaves, size)
+    found["one node at a time"] = _one_by_one(
+        parts, leaves, make_network("tree-lstm", inputs, size)
+    )
+    return found
+
+
+def _trees(part: Sequence[TreeShape]) -> TreeBatch:
+    return TreeBatch.from_shapes(part)
+
+
+def _sequences(part: Sequence[TreeShape]) -> SequenceBatch:
+    return SequenceBatch.from_lengths([shape.num_leaves for shape in part])
+
+
+def _encode(network: nn.Module, rows: Tensor, batch: object) -> Step:
+    def step() -> Tensor:
+        nodes: Tensor = network(rows, batch).nodes
+        return nodes
+
+    return step
+
+
+def _products(
+    parts: Sequence[Sequence[TreeShape]], leaves: Sequence[Tensor], size: int
+) -> list[Step]:
+    """The products of a binary Tree-LSTM: leaves to 2 H, all pairs of children to 5 H."""
+    lower = torch.randn(leaves[0].shape[1], 2 * size, requires_grad=True)
+    upper = torch.randn(2 * size, 5 * size, requires_grad=True)
+
+    def make(rows: Tensor, pairs: Tensor) -> Step:
+        return lambda: torch.cat([(rows @ lower).view(-1), (pairs @ upper).view(-1)])
+
+    return [
+        make(rows, torch.randn(len(rows) - len(part), 2 * size, requires_grad=True))
+        for part, rows in zip(parts, leaves, strict=True)
+    ]
+
+
+def _one_by_one(
+    parts: Sequence[Sequence[TreeShape]], leaves: Sequence[Tensor], network: nn.Module
+) -> list[Step]:
+    """The same Tree-LSTM as a tree at a time and a node at a time would have it."""
+    size: int = network.hidden_size  # type: ignore[assignment]
+
+    def compose(left: tuple[Tensor, Tensor], right: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        both = torch.cat([left[0], right[0]])
+        inputs, forget, output, update = network.bias.chunk(4)  # type: ignore[operator]
+        act = network.weight @ both + torch.cat([inputs, forget, forget, output, update])  # type: ignore[operator]
+        cell = torch.sigmoid(act[:size]) * torch.tanh(act[4 * size :])
+        cell = cell + torch.sigmoid(act[size : 2 * size]) * left[1]
+        cell = cell + torch.sigmoid(act[2 * size : 3 * size]) * right[1]
+        return torch.sigmoid(act[3 * size : 4 * size]) * torch.tanh(cell), cell
+
+    def make(shape: TreeShape, rows: Tensor) -> Step:
+        def step() -> Tensor:
+            states: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+            for n, row in enumerate(rows):
+                gate, cell = network.leaf(row).chunk(2)  # type: ignore[operator]
+                states[n, n + 1] = torch.sigmoid(gate) * torch.tanh(cell), cell
+            columns = zip(
+                shape.starts.tolist(), shape.splits.tolist(), shape.ends.tolist(), strict=True
+            )
+            for start, split, end in reversed(list(columns)):  # children before parents
+                states[start, end] = compose(states[start, split], states[split, end])
+            return torch.stack([hidden for hidden, _ in states.values()])
+
+        return step
+
+    flat = [shape for part in parts for shape in part]
+    rows = torch.cat(list(leaves)).split_with_sizes([shape.num_leaves for shape in flat])
+    return [make(shape, own) for shape, own in list(zip(flat, rows, strict=True))[:_FEW]]
+
+
+def _peer(parts: Sequence[Sequence[TreeShape]], leaves: Sequence[Tensor], size: int) -> list[Step]:
+    """The child-sum Tree-LSTM of the package pytorch-tree-lstm; internal nodes read zeros."""
+    import treelstm  # type: ignore[import-untyped]
+
+    network = treelstm.TreeLSTM(leaves[0].shape[1], size)
+
+    def make(part: Sequence[TreeShape], rows: Tensor) -> Step:
+        items: list[dict[str, Tensor]] = []
+        for shape, own in zip(
+            part, rows.split_with_sizes([s.num_leaves for s in part]), strict=True
+        ):
+            batch = TreeBatch.from_shapes([shape])
+            count = batch.num_leaves
+            parents = np.repeat(np.arange(count, batch.num_nodes), 2)
+            edges = np.stack([parents, batch.children.numpy().reshape(-1)], axis=1)
+            orders = _orders(treelstm, edges, batch.num_nodes)
+            items.append(
+                {
+                    "features": torch.cat(
+                        [own, own.new_zeros(batch.num_nodes - count, own.shape[1])]
+                    ),
+                    "node_order": torch.from_numpy(orders[0]),
+                    "edge_order": torch.from_numpy(orders[1]),
+                    "adjacency_list": torch.from_numpy(edges),
+                }
+            )
+        ready = treelstm.batch_tree_input(items)
+        ready.pop("tree_sizes")
+
+        def step() -> Tensor:
+            hidden: Tensor = network(**ready)[0]
+            return hidden
+
+        return step
+
+    return [make(part, rows) for part, rows in zip(parts, leaves, strict=True)]
+
+
+def _orders(package: Any, edges: np.ndarray, nodes: int) -> tuple[np.ndarray, np.ndarray]:
+    if nodes == 1:  # the package cannot order a tree without edges
+        return np.zeros(1, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    found: tuple[np.ndarray, np.ndarray] = package.calculate_evaluation_orders(edges, nodes)
+    return found
+
+
+def _seconds(steps: Sequence[Step], *, is_training: bool) -> float:
+    start = time.perf_counter()
+    if is_training:
+        for step in steps:
+            step().sum().backward()  # type: ignore[no-untyped-call]
+    else:
+        with torch.inference_mode():
+            for step in steps:
+                step()
+    return time.perf_counter() - start
+
+
+def _depth(
+    shape: ControlName, leaves: int, inputs: int, size: int, report: Callable[[str], None]
+) -> DepthRow:
+    report(f"one tree of {leaves:,} leaves, {shape}")
+    network = make_network("tree-lstm", inputs, size)
+    batch = TreeBatch.from_shapes([control_shape(shape, leaves)])
+    step = _encode(network, torch.randn(leaves, inputs), batch)
+    repeats = max(1, 2_000 // leaves)
+    found = [_seconds([step] * repeats, is_training=True) / repeats for _ in range(4)]
+    return DepthRow(shape=shape, leaves=leaves, microseconds=min(found[1:]) / batch.num_nodes * 1e6)
