@@ -5,7 +5,7 @@
 3. ``meaning``: the upper trunk layers, composition, sentiment and similarity learn over the
    parser's trees (`treenlp.experiment.meaning_stage`).
 4. `pack` writes the model folder: lower layers in the source's 4 bits, trained encoder layers in 6,
-   the small rest in 8, and what decides between two readings in 16.
+   the small rest in 8.
 """
 
 from __future__ import annotations
@@ -107,8 +107,6 @@ _NOT_FREE = (
     "bq",
 )
 _FREE_LICENCE = "CC BY-SA 4.0; terms of the PKU newspaper not stated"
-_EXACT = (".governor.weight", ".dependent.weight")
-"""The affinity's matrices: small, and 8 bits turned some close pairs of readings over."""
 FROZEN_LAYERS = 6
 """Trunk layers below the meaning model's own."""
 
@@ -354,9 +352,7 @@ def pack(
     trunk_weights["positions.weight"] = trunk.state_dict()["positions.weight"]
     save_weights(folder / "trunk.safetensors", trunk_weights, version=name)
     parser_weights = {
-        key: value
-        if key.endswith(_EXACT)
-        else _packed(value, 6 if key.startswith("layers.") else 8)
+        key: _packed(value, 6 if key.startswith("layers.") else 8)
         for key, value in scorer.state_dict().items()
     }
     save_weights(folder / "parser.safetensors", parser_weights, version=name)
