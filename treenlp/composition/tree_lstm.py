@@ -7,7 +7,10 @@ children, has a transform of its own, c = W x + b and h = sigmoid(V x + d) * tan
 
 The recursion over heights carries a backward pass of its own. Every level reads and writes
 slices of buffers shared by the whole batch, so time and memory are linear in the nodes at
-any depth, and the weights' gradient is a single matrix product at the end.
+any depth, and the weights' gradient is a single matrix product at the end. What is left beside
+the matrix products is kept small: no node has two parents, so gradients go down by reading, not
+by adding up; derivatives of all gates are taken at once; and tanh(x) is 2 sigmoid(2 x) - 1, which
+is several times faster on a CPU.
 """
 
 from __future__ import annotations
@@ -68,7 +71,7 @@ class TreeLstm(Composition):
         bias = torch.cat([inputs, forget, forget, output, update])
         states: Tensor = _LevelScan.apply(  # type: ignore[no-untyped-call]
             hidden, cell, self.weight, bias, batch.children, batch.level_sizes
-        )[0]
+        )
         return states
 
 
@@ -84,85 +87,90 @@ class _LevelScan(torch.autograd.Function):
         bias: Tensor,
         children: Tensor,
         level_sizes: tuple[int, ...],
-    ) -> tuple[Tensor, Tensor]:
-        """Compute h and c (N, H) of all nodes from those of the leaves."""
+    ) -> Tensor:
+        """Compute h (N, H) of all nodes from h and c of the leaves."""
         leaves, size = leaf_h.shape
         inner = len(children)
         h = leaf_h.new_empty(leaves + inner, size)
         c = leaf_h.new_empty(leaves + inner, size)
         h[:leaves] = leaf_h
         c[:leaves] = leaf_c
-        child_h = leaf_h.new_empty(inner, 2 * size)
+        child_h = leaf_h.new_empty(2 * inner, size)
+        child_c = leaf_h.new_empty(2 * inner, size)
         gates = leaf_h.new_empty(inner, 5 * size)
+        tanh_c = leaf_h.new_empty(inner, size)
         flat = children.reshape(-1)
-        transposed = weight.t()
+        # the update's rows twice as large: one sigmoid then serves all five
+        doubled = torch.cat([weight[: 4 * size], weight[4 * size :] * 2]).t()
+        bias = torch.cat([bias[: 4 * size], bias[4 * size :] * 2])
         first = 0
         for count in level_sizes:
             last = first + count
-            index = flat[2 * first : 2 * last]
-            read = child_h[first:last]
-            torch.index_select(h, 0, index, out=read.view(2 * count, size))
-            act = torch.addmm(bias, read, transposed, out=gates[first:last])  # (m, 5H)
-            act[:, : 4 * size].sigmoid_()
-            act[:, 4 * size :].tanh_()
-            cells = c.index_select(0, index).view(count, 2 * size)
-            cells.mul_(act[:, size : 3 * size])
-            new_c = c[leaves + first : leaves + last]
-            torch.mul(act[:, :size], act[:, 4 * size :], out=new_c)
-            new_c.add_(cells[:, :size]).add_(cells[:, size:])
-            torch.mul(
-                act[:, 3 * size : 4 * size],
-                new_c.tanh(),
-                out=h[leaves + first : leaves + last],
-            )
+            here, pairs = slice(first, last), slice(2 * first, 2 * last)
+            above = slice(leaves + first, leaves + last)
+            torch.index_select(h, 0, flat[pairs], out=child_h[pairs])
+            torch.index_select(c, 0, flat[pairs], out=child_c[pairs])
+            act = gates[here]
+            torch.addmm(bias, child_h[pairs].view(count, 2 * size), doubled, out=act).sigmoid_()
+            gate_i, left, right, gate_o, update = act.split(size, dim=1)
+            update.mul_(2).sub_(1)
+            below = child_c[pairs].view(count, 2, size)
+            torch.mul(gate_i, update, out=c[above])
+            c[above].addcmul_(left, below[:, 0]).addcmul_(right, below[:, 1])
+            squashed = torch.mul(c[above], 2, out=tanh_c[here]).sigmoid_().mul_(2).sub_(1)
+            torch.mul(gate_o, squashed, out=h[above])
             first = last
-        ctx.save_for_backward(c, child_h, gates, weight, flat)
+        ctx.save_for_backward(child_h, child_c, gates, tanh_c, weight, flat)
         ctx.level_sizes = level_sizes
-        return h, c
+        return h
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_h: Tensor, grad_c: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """Go down the heights; see the gates' derivatives in the comments."""
-        c, child_h, gates, weight, flat = ctx.saved_tensors
-        inner, size = len(gates), c.shape[1]
-        leaves = len(c) - inner
-        dh_all = grad_h.clone()
-        dc_all = grad_c.clone()
-        dpre_all = torch.empty_like(gates)
+        child_h, child_c, gates, tanh_c, weight, flat = ctx.saved_tensors
+        inner, size = tanh_c.shape
+        leaves = len(grad) - inner
+        # What every child gets of its parent, in the order of `flat`; roots read the last row.
+        down_h, down_c = grad.new_empty(2, 2 * inner + 1, size)
+        down_h[-1], down_c[-1] = 0, 0
+        place = flat.new_full((len(grad),), 2 * inner)
+        place[flat] = torch.arange(2 * inner, device=flat.device)
+        sigmoids, update = gates[:, : 4 * size], gates[:, 4 * size :]
+        slopes = torch.empty_like(gates)  # sigmoid' = s (1 - s), tanh' = 1 - t^2
+        torch.addcmul(sigmoids, sigmoids, sigmoids, value=-1, out=slopes[:, : 4 * size])
+        torch.addcmul(grad.new_ones(()), update, update, value=-1, out=slopes[:, 4 * size :])
+        d_gates = torch.empty_like(gates)
         last = inner
         for count in reversed(ctx.level_sizes):
             first = last - count
-            index = flat[2 * first : 2 * last]
-            act = gates[first:last]
-            dpre = dpre_all[first:last]
-            dh = dh_all[leaves + first : leaves + last]
-            dc = dc_all[leaves + first : leaves + last]
-            tanh_c = c[leaves + first : leaves + last].tanh()
-            gate_i, gate_o = act[:, :size], act[:, 3 * size : 4 * size]
-            update = act[:, 4 * size :]
+            here, pairs = slice(first, last), slice(2 * first, 2 * last)
+            above = slice(leaves + first, leaves + last)
+            d_h = down_h.index_select(0, place[above]).add_(grad[above])
+            d_c = down_c.index_select(0, place[above])
+            squashed = tanh_c[here]
+            gate_i, forget, gate_o, update = gates[here].split([size, 2 * size, size, size], dim=1)
             # h = o tanh(c)
-            torch.mul(dh, tanh_c, out=dpre[:, 3 * size : 4 * size])
-            dc.addcmul_(dh * gate_o, 1 - tanh_c * tanh_c)
+            through = d_h * gate_o
+            d_c.add_(through).addcmul_(through.mul_(squashed), squashed, value=-1)
             # c = i u + f_left c_left + f_right c_right
-            torch.mul(dc, update, out=dpre[:, :size])
-            torch.mul(dc, gate_i, out=dpre[:, 4 * size :])
-            twice = torch.cat([dc, dc], dim=1)  # (m, 2H)
-            forget = act[:, size : 3 * size]
-            cells = c.index_select(0, index).view(count, 2 * size)
-            torch.mul(twice, cells, out=dpre[:, size : 3 * size])
-            dc_all.index_add_(0, index, (twice * forget).view(2 * count, size))
-            # sigmoid' = s (1 - s), tanh' = 1 - t^2
-            sigmoids = act[:, : 4 * size]
-            dpre[:, : 4 * size].mul_(sigmoids * (1 - sigmoids))
-            dpre[:, 4 * size :].mul_(1 - update * update)
-            dh_all.index_add_(0, index, (dpre @ weight).view(2 * count, size))
+            d_i, d_forget, d_o, d_update = d_gates[here].split([size, 2 * size, size, size], dim=1)
+            torch.mul(d_h, squashed, out=d_o)
+            torch.mul(d_c, update, out=d_i)
+            torch.mul(d_c, gate_i, out=d_update)
+            twice = d_c.unsqueeze(1)  # (m, 1, H)
+            below = child_c[pairs].view(count, 2, size)
+            torch.mul(twice, below, out=d_forget.unflatten(1, (2, size)))
+            torch.mul(twice, forget.unflatten(1, (2, size)), out=down_c[pairs].view(count, 2, size))
+            d_gates[here].mul_(slopes[here])
+            torch.mm(d_gates[here], weight, out=down_h[pairs].view(count, 2 * size))
             last = first
+        of_leaves = place[:leaves]
         return (
-            dh_all[:leaves],
-            dc_all[:leaves],
-            dpre_all.t() @ child_h,
-            dpre_all.sum(0),
+            down_h.index_select(0, of_leaves).add_(grad[:leaves]),
+            down_c.index_select(0, of_leaves),
+            d_gates.t() @ child_h.view(inner, 2 * size),
+            d_gates.sum(0),
             None,
             None,
         )
