@@ -112,7 +112,7 @@ class _LevelScan(torch.autograd.Function):
             torch.index_select(c, 0, flat[pairs], out=child_c[pairs])
             act = gates[here]
             torch.addmm(bias, child_h[pairs].view(count, 2 * size), doubled, out=act).sigmoid_()
-            gate_i, left, right, gate_o, update = act.split(size, dim=1)
+            gate_i, left, right, gate_o, update = act.split_with_sizes([size] * 5, dim=1)
             update.mul_(2).sub_(1)
             below = child_c[pairs].view(count, 2, size)
             torch.mul(gate_i, update, out=c[above])
@@ -149,19 +149,23 @@ class _LevelScan(torch.autograd.Function):
             d_h = down_h.index_select(0, place[above]).add_(grad[above])
             d_c = down_c.index_select(0, place[above])
             squashed = tanh_c[here]
-            gate_i, forget, gate_o, update = gates[here].split([size, 2 * size, size, size], dim=1)
+            gate_i, forget, gate_o, update = gates[here].split_with_sizes(
+                [size, 2 * size, size, size], dim=1
+            )
             # h = o tanh(c)
             through = d_h * gate_o
             d_c.add_(through).addcmul_(through.mul_(squashed), squashed, value=-1)
             # c = i u + f_left c_left + f_right c_right
-            d_i, d_forget, d_o, d_update = d_gates[here].split([size, 2 * size, size, size], dim=1)
+            d_i, d_forget, d_o, d_update = d_gates[here].split_with_sizes(
+                [size, 2 * size, size, size], dim=1
+            )
             torch.mul(d_h, squashed, out=d_o)
             torch.mul(d_c, update, out=d_i)
             torch.mul(d_c, gate_i, out=d_update)
             twice = d_c.unsqueeze(1)  # (m, 1, H)
             below = child_c[pairs].view(count, 2, size)
-            torch.mul(twice, below, out=d_forget.unflatten(1, (2, size)))
-            torch.mul(twice, forget.unflatten(1, (2, size)), out=down_c[pairs].view(count, 2, size))
+            torch.mul(twice, below, out=d_forget.view(count, 2, size))
+            torch.mul(twice, forget.view(count, 2, size), out=down_c[pairs].view(count, 2, size))
             d_gates[here].mul_(slopes[here])
             torch.mm(d_gates[here], weight, out=down_h[pairs].view(count, 2 * size))
             last = first

@@ -43,6 +43,24 @@ Step = Callable[[], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Contender:
+    """What is timed: prepared batches, forward alone and with what training does after it."""
+
+    answer: Sequence[Callable[[], object]]
+    train: Sequence[Callable[[], object]]
+    trees: int
+
+    @classmethod
+    def of(cls, steps: Sequence[Step], trees: int) -> _Contender:
+        """A network: training goes back from the sum of all vectors."""
+        return cls(answer=steps, train=[_back(step) for step in steps], trees=trees)
+
+
+def _back(step: Step) -> Callable[[], object]:
+    return lambda: step().sum().backward()  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True, kw_only=True)
 class SpeedRow:
     """One contender with one batch size.
 
@@ -163,19 +181,22 @@ def bench_compose(
         trained: dict[str, list[float]] = {name: [] for name in contenders}
         answered: dict[str, list[float]] = {name: [] for name in contenders}
         for turn in range(rounds + 1):  # the first warms up
-            for name, steps in contenders.items():
+            for name, contender in contenders.items():
                 report(f"batch {size}, round {turn} of {rounds}: {name}")
-                trained[name].append(_seconds(steps, is_training=True))
-                answered[name].append(_seconds(steps, is_training=False))
-        taken = {name: _FEW if name == "one node at a time" else len(shapes) for name in contenders}
-        rate = {name: taken[name] / statistics.median(trained[name][1:]) for name in contenders}
+                trained[name].append(_seconds(contender.train))
+                with torch.inference_mode():
+                    answered[name].append(_seconds(contender.answer))
+        rate = {
+            name: contender.trees / statistics.median(trained[name][1:])
+            for name, contender in contenders.items()
+        }
         for name in contenders:
             speed.append(
                 SpeedRow(
                     name=name,
                     batch=size,
                     trained=rate[name],
-                    answered=taken[name] / statistics.median(answered[name][1:]),
+                    answered=contenders[name].trees / statistics.median(answered[name][1:]),
                     of_bound=rate[name] / rate[BOUND],
                 )
             )
@@ -196,20 +217,21 @@ def bench_compose(
 
 def _contenders(
     parts: Sequence[Sequence[TreeShape]], leaves: Sequence[Tensor], inputs: int, size: int
-) -> dict[str, list[Step]]:
+) -> dict[str, _Contender]:
     """Prepared batches by the name of what runs them."""
-    found: dict[str, list[Step]] = {BOUND: _products(parts, leaves, size)}
+    trees = sum(len(part) for part in parts)
+    found = {BOUND: _products(parts, leaves, size, trees)}
     for name in _OWN:
         network = make_network(name, inputs, size)
-        found[name] = [
+        steps = [
             _encode(network, rows, _sequences(part) if name == "bi-lstm" else _trees(part))
             for part, rows in zip(parts, leaves, strict=True)
         ]
+        found[name] = _Contender.of(steps, trees)
     if importlib.util.find_spec("treelstm") is not None:
-        found[PEER] = _peer(parts, leaves, size)
-    found["one node at a time"] = _one_by_one(
-        parts, leaves, make_network("tree-lstm", inputs, size)
-    )
+        found[PEER] = _Contender.of(_peer(parts, leaves, size), trees)
+    slow = _one_by_one(parts, leaves, make_network("tree-lstm", inputs, size))
+    found["one node at a time"] = _Contender.of(slow, len(slow))
     return found
 
 
@@ -230,19 +252,35 @@ def _encode(network: nn.Module, rows: Tensor, batch: object) -> Step:
 
 
 def _products(
-    parts: Sequence[Sequence[TreeShape]], leaves: Sequence[Tensor], size: int
-) -> list[Step]:
-    """The products of a binary Tree-LSTM: leaves to 2 H, all pairs of children to 5 H."""
-    lower = torch.randn(leaves[0].shape[1], 2 * size, requires_grad=True)
-    upper = torch.randn(2 * size, 5 * size, requires_grad=True)
+    parts: Sequence[Sequence[TreeShape]], leaves: Sequence[Tensor], size: int, trees: int
+) -> _Contender:
+    """The products of a binary Tree-LSTM: leaves to 2 H, all pairs of children to 5 H.
 
-    def make(rows: Tensor, pairs: Tensor) -> Step:
-        return lambda: torch.cat([(rows @ lower).view(-1), (pairs @ upper).view(-1)])
+    Training multiplies three times more: both weights have gradients, and children have.
+    """
+    lower = torch.randn(leaves[0].shape[1], 2 * size)
+    upper = torch.randn(2 * size, 5 * size)
+    answer: list[Callable[[], object]] = []
+    train: list[Callable[[], object]] = []
+    for part, rows in zip(parts, leaves, strict=True):
+        pairs = torch.randn(len(rows) - len(part), 2 * size)
+        of_rows, of_pairs = rows @ lower, pairs @ upper
 
-    return [
-        make(rows, torch.randn(len(rows) - len(part), 2 * size, requires_grad=True))
-        for part, rows in zip(parts, leaves, strict=True)
-    ]
+        def forward(rows: Tensor = rows, pairs: Tensor = pairs) -> object:
+            return rows @ lower, pairs @ upper
+
+        def both_ways(
+            rows: Tensor = rows,
+            pairs: Tensor = pairs,
+            of_rows: Tensor = of_rows,
+            of_pairs: Tensor = of_pairs,
+        ) -> object:
+            ahead = rows @ lower, pairs @ upper
+            return ahead, rows.t() @ of_rows, pairs.t() @ of_pairs, of_pairs @ upper.t()
+
+        answer.append(forward)
+        train.append(both_ways)
+    return _Contender(answer=answer, train=train, trees=trees)
 
 
 def _one_by_one(
@@ -325,15 +363,10 @@ def _orders(package: Any, edges: np.ndarray, nodes: int) -> tuple[np.ndarray, np
     return found
 
 
-def _seconds(steps: Sequence[Step], *, is_training: bool) -> float:
+def _seconds(steps: Sequence[Callable[[], object]]) -> float:
     start = time.perf_counter()
-    if is_training:
-        for step in steps:
-            step().sum().backward()  # type: ignore[no-untyped-call]
-    else:
-        with torch.inference_mode():
-            for step in steps:
-                step()
+    for step in steps:
+        step()
     return time.perf_counter() - start
 
 
@@ -345,5 +378,5 @@ def _depth(
     batch = TreeBatch.from_shapes([control_shape(shape, leaves)])
     step = _encode(network, torch.randn(leaves, inputs), batch)
     repeats = max(1, 2_000 // leaves)
-    found = [_seconds([step] * repeats, is_training=True) / repeats for _ in range(4)]
+    found = [_seconds([_back(step)] * repeats) / repeats for _ in range(4)]
     return DepthRow(shape=shape, leaves=leaves, microseconds=min(found[1:]) / batch.num_nodes * 1e6)
