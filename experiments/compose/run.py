@@ -38,7 +38,7 @@ def plot(found: ComposeBench) -> None:
     import matplotlib
 
     matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "treenlp"
+    matplotlib.rcParams.update({"svg.hashsalt": "treenlp", "svg.fonttype": "none"})
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(5, 3.2), layout="constrained")
