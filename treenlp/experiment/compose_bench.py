@@ -320,7 +320,7 @@ def _one_by_one(
 
 def _peer(parts: Sequence[Sequence[TreeShape]], leaves: Sequence[Tensor], size: int) -> list[Step]:
     """The child-sum Tree-LSTM of the package pytorch-tree-lstm; internal nodes read zeros."""
-    import treelstm  # type: ignore[import-untyped]
+    import treelstm
 
     network = treelstm.TreeLSTM(leaves[0].shape[1], size)
 
