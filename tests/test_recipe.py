@@ -182,7 +182,7 @@ def test_a_packed_model_names_its_licence_and_its_sets(tmp_path: Path, tiny: Pat
 
 def test_equal_models_are_written_equally(tiny: Path, tmp_path: Path) -> None:
     again = write_tiny_model(tmp_path / "again")
-    for name in ("trunk", "parser", "meaning"):
+    for name in ("trunk", "parser", "meaning", "whole_text"):
         one, other = (load_file(folder / f"{name}.safetensors") for folder in (tiny, again))
         assert one.keys() == other.keys()
         assert all(torch.equal(one[key], other[key]) for key in one)

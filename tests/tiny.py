@@ -16,6 +16,7 @@ from treenlp.experiment.recipe import pack
 from treenlp.parsing.grammar import Grammar
 from treenlp.parsing.scorer import ParserConfig, SpanScorer
 from treenlp.tasks.meaning import MeaningConfig, MeaningModel
+from treenlp.tasks.whole_text import WholeText, WholeTextConfig
 from treenlp.text import Lang
 from treenlp.trees.brackets import parse_brackets
 from treenlp.trees.transforms import collapse_unary
@@ -56,6 +57,8 @@ def write_tiny_model(folder: Path) -> Path:
         trunk_size=SIZE, hidden_size=SIZE, sentiment_size=SIZE, similarity_size=SIZE
     )
     meaning = MeaningModel(meaning_config)
+    whole_text = WholeText(WholeTextConfig(first=1, rank=SIZE, tree_weight=0.5), trunk)
+    torch.nn.init.normal_(whole_text.out.weight)
     pack(
         folder,
         name="tiny",
@@ -65,6 +68,7 @@ def write_tiny_model(folder: Path) -> Path:
         tokenizer_file=source,
         meaning=meaning.state_dict(),
         meaning_config=asdict(meaning_config),
+        whole_text=whole_text,
     )
     torch.set_rng_state(generator_state)
     source.unlink()

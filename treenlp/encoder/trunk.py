@@ -50,11 +50,11 @@ class EncoderLayer(nn.Module):
         super().__init__()
         size, inner = config.hidden_size, config.intermediate_size
         self.num_heads = config.num_heads
-        self.query_key_value = nn.Linear(size, 3 * size)
-        self.attention_output = nn.Linear(size, size)
+        self.query_key_value: nn.Module = nn.Linear(size, 3 * size)
+        self.attention_output: nn.Module = nn.Linear(size, size)
         self.attention_norm = nn.LayerNorm(size, eps=config.layer_norm_eps)
-        self.inner = nn.Linear(size, inner)
-        self.outer = nn.Linear(inner, size)
+        self.inner: nn.Module = nn.Linear(size, inner)
+        self.outer: nn.Module = nn.Linear(inner, size)
         self.output_norm = nn.LayerNorm(size, eps=config.layer_norm_eps)
 
     def forward(self, hidden: Tensor, mask: Tensor | None, dropout: float = 0.0) -> Tensor:

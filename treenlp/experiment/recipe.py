@@ -4,7 +4,8 @@
 2. ``parser``: `train_parser` learns the parser's own layers and heads.
 3. ``meaning``: the upper trunk layers, composition, sentiment and similarity learn over the
    parser's trees (`treenlp.experiment.meaning_stage`).
-4. `pack` writes the model folder: lower layers in the source's 4 bits, trained encoder layers in 6,
+4. ``whole-text``: `train_whole_text` learns to read reviews as running text, over the same trunk.
+5. `pack` writes the model folder: lower layers in the source's 4 bits, trained encoder layers in 6,
    the small rest in 8.
 """
 
@@ -49,10 +50,12 @@ from treenlp.experiment.meaning_data import (
 from treenlp.experiment.parser_data import ParserData
 from treenlp.experiment.parser_stage import ParserTask
 from treenlp.experiment.trainer import Progress, TrainConfig, fit
+from treenlp.experiment.whole_text_stage import choose_reviews, train_whole_text
 from treenlp.lexicon import generate, load_natural_cases
 from treenlp.parsing.grammar import Grammar
 from treenlp.parsing.parser import ChartParser, load_parser, read_model_config
 from treenlp.parsing.scorer import ParserConfig, SpanScorer
+from treenlp.tasks.whole_text import WholeText
 from treenlp.text import Lang
 
 __all__ = [
@@ -79,7 +82,9 @@ class RecipeConfig:
     Attributes:
         parser_steps: optimizer steps of the parser; about 0.75 s each on two cores.
         meaning_steps: optimizer steps of the meaning model; about 0.6 s each.
+        whole_text_steps: optimizer steps of the view of whole texts; about 1 s each.
         generated: Chinese items made from the lexicon.
+        shopping_reviews: reviews of other things than hotels that the view of whole texts sees.
         free: leave out the sets that are for research or non-commercial use only. Those are all
             that teach sentiment and similarity: such a model reads trees and no more.
         minutes: of each stage, after which it stops with a checkpoint.
@@ -88,7 +93,9 @@ class RecipeConfig:
 
     parser_steps: int = 5_000
     meaning_steps: int = 4_000
+    whole_text_steps: int = 1_600
     generated: int = 80_000
+    shopping_reviews: int = 14_000
     free: bool = False
     minutes: float = float("inf")
     seed: int = 1
@@ -209,8 +216,22 @@ def run_recipe(
     )
     if not done:
         return False
+    tuned = tuned_trunk(task, trunk)
+    say("training the view of whole texts")
+    whole_text, done = train_whole_text(
+        work / "whole-text",
+        tuned,
+        tokenizer,
+        choose_reviews(config.shopping_reviews, seed=config.seed),
+        TrainConfig(steps=config.whole_text_steps, lr=8e-4, trunk_lr=8e-4, seed=config.seed),
+        report=told("whole-text"),
+        stop_after_minutes=config.minutes,
+    )
+    if not done:
+        return False
     pack_these(
-        trunk=tuned_trunk(task, trunk),
+        trunk=tuned,
+        whole_text=whole_text,
         meaning=task.model.state_dict(),
         meaning_config=asdict(task.model.config),
     )
@@ -327,6 +348,7 @@ def pack(
     tokenizer_file: Path,
     meaning: Mapping[str, Tensor] | None = None,
     meaning_config: Mapping[str, Any] | None = None,
+    whole_text: WholeText | None = None,
     free: bool = False,
 ) -> None:
     """Write a model folder.
@@ -340,6 +362,7 @@ def pack(
         tokenizer_file: ``tokenizer.json`` of the trunk.
         meaning: parameters of the meaning model.
         meaning_config: its sizes, as plain values.
+        whole_text: the view of whole texts, over the same trunk.
         free: whether the weights learned from the sets alone that `RecipeConfig.free` keeps; the
             configuration names the sets and the licence of the weights that follows.
     """
@@ -367,6 +390,10 @@ def pack(
         meaning_weights = {key: _packed(value, 8) for key, value in meaning.items()}
         save_weights(folder / "meaning.safetensors", meaning_weights, version=name)
         config["meaning"] = dict(meaning_config or {})
+    if whole_text is not None:
+        view = {key: _packed(value, 8) for key, value in whole_text.state_dict().items()}
+        save_weights(folder / "whole_text.safetensors", view, version=name)
+        config["whole_text"] = asdict(whole_text.config)
     text = json.dumps(config, ensure_ascii=False, indent=1)
     (folder / "config.json").write_text(text + "\n", encoding="utf-8")
     if tokenizer_file.resolve() != (folder / "tokenizer.json").resolve():

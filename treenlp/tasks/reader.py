@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -23,12 +24,13 @@ from treenlp.tasks.meaning import (
     MeaningModel,
     leaf_piece_ranges,
 )
-from treenlp.text import Sentence
+from treenlp.tasks.whole_text import WholeText, WholeTextConfig, join_views
+from treenlp.text import Lang, Sentence
 from treenlp.trees.tree import Tree
 
 __all__ = ["MeaningReader", "TreeMeaning", "leaf_offsets", "load_meaning"]
 
-_FILE = "meaning.safetensors"
+_FILE, _WHOLE_TEXT_FILE = "meaning.safetensors", "whole_text.safetensors"
 _WEIGHTS = (-1.0, -0.5, 0.0, 0.5, 1.0)
 
 
@@ -43,6 +45,8 @@ class TreeMeaning:
         root: (hidden_size,) root vector of the tree.
         pooled: (trunk_size,) mean of the sentence's pieces.
         size: number of pieces, at least 1: the weight of the sentence in a text.
+        text: the sentence as the model reads it.
+        lang: its language.
     """
 
     distribution: tuple[float, ...]
@@ -51,18 +55,27 @@ class TreeMeaning:
     root: Tensor = field(repr=False)
     pooled: Tensor = field(repr=False)
     size: int = 1
+    text: str = ""
+    lang: Lang = "zh"
 
 
 class MeaningReader:
     """Judges sentences, texts and pairs of texts."""
 
     def __init__(
-        self, *, trunk: Trunk, tokenizer: PieceTokenizer, model: MeaningModel, device: str = "cpu"
+        self,
+        *,
+        trunk: Trunk,
+        tokenizer: PieceTokenizer,
+        model: MeaningModel,
+        whole_text: WholeText | None = None,
+        device: str = "cpu",
     ) -> None:
         """Put the parts together; all of them are used as they are, in evaluation mode."""
         self._trunk = trunk.to(device).eval()
         self._tokenizer = tokenizer
         self._model = model.to(device).eval()
+        self._whole_text = None if whole_text is None else whole_text.to(device).eval()
         self._device = device
 
     @torch.inference_mode()
@@ -104,6 +117,8 @@ class MeaningReader:
                     root=judgement.encoding.root[place],
                     pooled=judgement.pooled[row],
                     size=max(1, sizes[row]),
+                    text=sentences[row].model_text,
+                    lang=sentences[row].lang,
                 )
             )
         return meanings
@@ -168,6 +183,8 @@ class MeaningReader:
     def judge_texts(self, texts: Sequence[Sequence[TreeMeaning]]) -> list[tuple[float, ...]]:
         """Judge texts of one or more sentences.
 
+        A text of several is also read as a whole, if the model has learned that.
+
         Args:
             texts: the meanings of each text's sentences, in order; none is empty.
 
@@ -180,7 +197,14 @@ class MeaningReader:
         counts = torch.tensor([len(text) for text in texts])
         owner = torch.repeat_interleave(torch.arange(len(texts)), counts).to(vectors.device)
         logits = self._model.text_logits(vectors, owner, len(texts))
-        return [tuple(row) for row in torch.softmax(logits.float(), -1).tolist()]
+        judged = torch.softmax(logits.float(), -1)
+        several = [n for n, text in enumerate(texts) if len(text) > 1]
+        if self._whole_text is not None and several:
+            running = self._tokenizer.encode_batch([_running_text(texts[n]) for n in several])
+            odds = self._whole_text.odds(running).to(logits.device)
+            weight = self._whole_text.config.tree_weight
+            judged[several] = join_views(logits[several], odds, weight)
+        return [tuple(row) for row in judged.tolist()]
 
     @torch.inference_mode()
     def similarity(
@@ -232,6 +256,8 @@ class MeaningReader:
             root=(torch.stack([m.root for m in meanings]) * share).sum(0),
             pooled=meanings[0].pooled,
             size=meanings[0].size,
+            text=meanings[0].text,
+            lang=meanings[0].lang,
         )
 
     def _rows(
@@ -284,10 +310,19 @@ def load_meaning(
     model.load_state_dict(weights, assign=True)
     if tokenizer is None:
         tokenizer = PieceTokenizer.load(folder / "tokenizer.json")
+    if trunk is None:
+        trunk = load_trunk(folder)
+    whole_text = None
+    if "whole_text" in config:
+        whole_text = WholeText(WholeTextConfig(**config["whole_text"]), trunk)
+        weights = load_weights(folder / _WHOLE_TEXT_FILE, version=config["version"])
+        whole_text.load_state_dict(weights)
+        whole_text.requires_grad_(False)
     return MeaningReader(
-        trunk=load_trunk(folder) if trunk is None else trunk,
+        trunk=trunk,
         tokenizer=tokenizer,
         model=model.requires_grad_(False),
+        whole_text=whole_text,
         device=device,
     )
 
@@ -329,6 +364,14 @@ def leaf_offsets(tree: Tree, sentence: Sentence) -> list[tuple[int, int]]:
         offsets.append((atoms[first][0] - shift, atoms[last][1] - shift))
         first = last + 1
     return offsets
+
+
+def _running_text(sentences: Sequence[TreeMeaning]) -> str:
+    """Sentences one after another; between English ones, and others and those, stands a space."""
+    parts = [sentences[0].text]
+    for before, after in pairwise(sentences):
+        parts += ["" if before.lang == after.lang == "zh" else " ", after.text]
+    return "".join(parts)
 
 
 def _mean(meanings: Sequence[TreeMeaning]) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,226 @@
+"""The view of whole texts: low-rank changes of layers, the odds, and how they join the trees'."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from treenlp.data.sentiment import Review
+from treenlp.encoder import EncoderLayer, PieceBatch, Pieces, PieceTokenizer, Trunk, TrunkConfig
+from treenlp.encoder.low_rank import AdaptedLayer, LowRankLinear
+from treenlp.errors import ConfigError
+from treenlp.experiment.trainer import TrainConfig
+from treenlp.experiment.whole_text_stage import train_whole_text
+from treenlp.parsing.parser import load_parser, load_trunk
+from treenlp.tasks.reader import MeaningReader, TreeMeaning, load_meaning
+from treenlp.tasks.sentiment import NEUTRAL, polarity_logit
+from treenlp.tasks.whole_text import WholeText, WholeTextConfig, join_views
+from treenlp.text import Document
+
+SIZES = TrunkConfig(
+    vocab_size=30,
+    hidden_size=8,
+    num_layers=3,
+    num_heads=2,
+    intermediate_size=16,
+    max_positions=20,
+)
+
+
+def make_view(**config: float) -> WholeText:
+    torch.manual_seed(3)
+    view = WholeText(WholeTextConfig(**{"first": 1, "rank": 2, **config}), Trunk(SIZES))  # type: ignore[arg-type]
+    for name, parameter in view.named_parameters():
+        if "norm" not in name:
+            nn.init.normal_(parameter, std=0.5)
+    return view.eval()
+
+
+def some_pieces(*ids: int) -> Pieces:
+    return Pieces(ids=ids, offsets=tuple((n, n + 1) for n in range(len(ids))))
+
+
+def test_an_adapted_layer_starts_as_the_layer_that_it_changes() -> None:
+    torch.manual_seed(1)
+    base = EncoderLayer(SIZES)
+    hidden = torch.randn(2, 5, 8)
+    assert torch.equal(AdaptedLayer(base, 2)(hidden, None), base(hidden, None))
+
+
+def test_a_low_rank_change_is_added_to_each_matrix() -> None:
+    torch.manual_seed(1)
+    base, plain = EncoderLayer(SIZES), EncoderLayer(SIZES)
+    plain.load_state_dict(base.state_dict())
+    adapted = AdaptedLayer(base, 2)
+    for name in ("query_key_value", "attention_output", "inner", "outer"):
+        change, matrix = getattr(adapted, name), getattr(plain, name).weight
+        nn.init.normal_(change.up)
+        with torch.no_grad():
+            matrix += change.up @ change.down
+    hidden, mask = torch.randn(2, 5, 8), torch.arange(5) < torch.tensor([[5], [3]])
+    assert torch.allclose(adapted(hidden, mask), plain(hidden, mask), atol=1e-5)
+    assert not torch.allclose(adapted(hidden, mask), base(hidden, mask), atol=1e-2)
+
+
+def test_only_changes_and_norms_are_learned_and_saved() -> None:
+    base = EncoderLayer(SIZES)
+    adapted = AdaptedLayer(base, 2)
+    adapted(torch.randn(1, 4, 8), None).square().sum().backward()
+    assert all(parameter.grad is not None for parameter in adapted.parameters())
+    assert all(parameter.grad is None for parameter in base.parameters())
+    assert {name.rsplit(".", 1)[1] for name in adapted.state_dict()} == {
+        "down",
+        "up",
+        "weight",
+        "bias",
+    }
+    assert (
+        sum(value.numel() for value in adapted.state_dict().values()) == 192 + 32
+    )  # 2 (8 + 24) + 2 (8 + 8) + 2 (8 + 16) + 2 (16 + 8), and the norms
+
+
+def test_gradients_of_a_low_rank_change() -> None:
+    torch.manual_seed(1)
+    change = LowRankLinear(nn.Linear(4, 3).double().requires_grad_(False), 2).double()
+    nn.init.normal_(change.up)
+    x = torch.randn(2, 4, dtype=torch.float64, requires_grad=True)
+
+    def run(x: torch.Tensor, down: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
+        found = torch.func.functional_call(change, {"down": down, "up": up}, (x,))
+        assert isinstance(found, torch.Tensor)
+        return found
+
+    assert torch.autograd.gradcheck(run, (x, change.down, change.up))
+
+
+def test_wrong_sizes_are_refused() -> None:
+    with pytest.raises(ConfigError, match="found rank = 0, expected at least 1"):
+        LowRankLinear(nn.Linear(2, 2), 0)
+    with pytest.raises(ConfigError, match="found tail_pieces = 0, expected at least 1"):
+        WholeTextConfig(tail_pieces=0)
+    with pytest.raises(ConfigError, match="found tree_weight = -1"):
+        WholeTextConfig(tree_weight=-1)
+
+
+def test_of_a_long_text_the_middle_is_left_out() -> None:
+    text = some_pieces(*range(4, 29))
+    assert make_view().cut(some_pieces(5, 6)) == some_pieces(5, 6)
+    cut = make_view(head_pieces=3, tail_pieces=4).cut(text)
+    assert cut.ids == (4, 5, 6, 25, 26, 27, 28)
+    assert cut.offsets == ((0, 1), (1, 2), (2, 3), (21, 22), (22, 23), (23, 24), (24, 25))
+    assert len(make_view().cut(text).ids) == SIZES.max_positions - 2  # the trunk has no more room
+
+
+def test_odds_do_not_depend_on_the_batch() -> None:
+    view = make_view()
+    texts = [some_pieces(*range(4, 4 + n)) for n in (3, 15, 1, 0, 7, 15)]
+    together = view.odds(texts, pieces_per_batch=34)
+    alone = torch.cat([view.odds([text]) for text in texts])
+    assert torch.allclose(together, alone, atol=1e-5)
+    assert together[1] == together[5]
+    assert len(set(together.tolist())) == 5
+    assert bool(together.isfinite().all())
+    assert view.odds([]).shape == (0,)
+
+
+@given(
+    logits=st.lists(st.floats(-6, 6), min_size=5, max_size=5),
+    odds=st.floats(-8, 8),
+    weight=st.floats(0, 2),
+)
+def test_the_whole_text_moves_the_sides_and_nothing_else(
+    logits: list[float], odds: float, weight: float
+) -> None:
+    trees = torch.tensor([logits])
+    before = torch.softmax(trees, -1)
+    after = join_views(trees, torch.tensor([odds]), weight)
+    assert after.sum().item() == pytest.approx(1.0, abs=1e-5)
+    assert after[0, NEUTRAL].item() == pytest.approx(before[0, NEUTRAL].item(), abs=1e-5)
+    wanted = weight * polarity_logit(trees).item() + odds
+    if abs(wanted) < 8:
+        assert polarity_logit(after.log()).item() == pytest.approx(wanted, abs=1e-2)
+        for side in (slice(0, NEUTRAL), slice(NEUTRAL + 1, 5)):
+            old, new = before[0, side], after[0, side]
+            assert torch.allclose(old / old.sum(), new / new.sum(), atol=1e-3)
+
+
+class Spy(WholeText):
+    """Keeps what it was asked to read."""
+
+    def __init__(self, view: WholeText, trunk: Trunk) -> None:
+        super().__init__(view.config, trunk)
+        self.load_state_dict(view.state_dict())
+        self.seen: list[Pieces] = []
+
+    def odds(self, texts: object, *, pieces_per_batch: int = 3_000) -> torch.Tensor:
+        assert isinstance(texts, list)
+        self.seen += texts
+        return super().odds(texts, pieces_per_batch=pieces_per_batch)
+
+
+def read(reader: MeaningReader, folder: Path, text: str) -> list[TreeMeaning]:
+    sentences = list(Document.from_text(text))
+    trees = load_parser(folder).parse(sentences)
+    return [meanings[0] for meanings in reader.judge(sentences, [[tree] for tree in trees])]
+
+
+def test_texts_of_several_sentences_are_read_as_a_whole(tiny: Path) -> None:
+    reader = load_meaning(tiny)
+    trees_alone = load_meaning(tiny)
+    trees_alone._whole_text = None
+    one, two = read(reader, tiny, "猫跑。"), read(reader, tiny, "猫跑。The dog ran. 猫跑。")
+    assert len(one) == 1
+    assert len(two) > 1
+    from_trees = trees_alone.judge_texts([one, two])
+    judged = reader.judge_texts([one, two])
+    assert judged[0] == from_trees[0] == pytest.approx(one[0].distribution, abs=1e-6)
+    assert judged[1] != from_trees[1]
+
+    assert reader._whole_text is not None
+    trunk, tokenizer = load_trunk(tiny), PieceTokenizer.load(tiny / "tokenizer.json")
+    spy = Spy(reader._whole_text, trunk)
+    reader._whole_text = spy
+    assert reader.judge_texts([one, two]) == judged
+    assert spy.seen == [tokenizer.encode("猫跑。 The dog ran. 猫跑。")]
+    joined = join_views(torch.tensor([from_trees[1]]).log(), spy.odds(list(spy.seen)), 0.5)
+    assert judged[1] == pytest.approx(joined[0].tolist(), abs=1e-5)
+
+
+def reviews(*texts: str) -> list[Review]:
+    return [
+        Review(text=text, label=n % 2, sets=("ChnSentiCorp",), category="酒店", part="train")
+        for n, text in enumerate(texts)
+    ]
+
+
+def test_reviews_are_learned_and_a_run_goes_on_where_it_stopped(tiny: Path, tmp_path: Path) -> None:
+    trunk, tokenizer = load_trunk(tiny), PieceTokenizer.load(tiny / "tokenizer.json")
+    texts = reviews("猫跑。", "老师跑。", "两个大学。", "大学的老师。猫跑。")
+    sizes = WholeTextConfig(first=1, rank=4)
+    config = TrainConfig(steps=60, lr=3e-3, trunk_lr=3e-3, seed=2, bf16=False)
+    view, done = train_whole_text(tmp_path / "one", trunk, tokenizer, texts, config, sizes=sizes)
+    assert done
+    pieces = [tokenizer.encode(review.text) for review in texts]
+    assert (view.eval().odds(pieces) > 0).tolist() == [False, True, False, True]
+
+    again, done = train_whole_text(
+        tmp_path / "two", trunk, tokenizer, texts, config, sizes=sizes, stop_after_minutes=0.0
+    )
+    assert not done
+    again, done = train_whole_text(tmp_path / "two", trunk, tokenizer, texts, config, sizes=sizes)
+    assert done
+    for key, value in view.state_dict().items():
+        assert torch.equal(value, again.state_dict()[key])
+
+
+def test_rows_of_one_width_need_no_mask() -> None:
+    view = make_view()
+    texts = [some_pieces(4, 5, 6), some_pieces(7, 8, 9)]
+    full = PieceBatch.build(texts, max_positions=20)
+    padded = PieceBatch.build([*texts, some_pieces(*range(4, 12))], max_positions=20)
+    assert torch.allclose(view(full), view(padded)[:2], atol=1e-5)

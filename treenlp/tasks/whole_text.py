@@ -1,0 +1,166 @@
+"""Which side a text of several sentences is on, read as one piece of running text.
+
+The sentiment of a text comes from the trees of its sentences. A tree ends where its sentence
+does, and a review turns in mid-text ("... but then ..."). This view reads all sentences in one
+window of the trunk, through layers that a low-rank change tunes to whole texts, and moves the
+odds between the positive and the negative side. How neutral the text is, and how strong within
+its side, remains what the trees say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from treenlp.encoder import EncoderLayer, PieceBatch, Pieces, Trunk, run_layers
+from treenlp.encoder.low_rank import AdaptedLayer
+from treenlp.errors import ConfigError
+from treenlp.tasks.sentiment import NEUTRAL, polarity_logit
+
+__all__ = ["WholeText", "WholeTextConfig", "join_views"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WholeTextConfig:
+    """Sizes of the view.
+
+    Attributes:
+        first: first trunk layer that is changed; all above it are, too.
+        rank: of the changes.
+        head_pieces: pieces that are read of the beginning of a text that is too long.
+        tail_pieces: likewise of its end, where reviews conclude.
+        tree_weight: what the trees' log-odds count beside those of the whole text, at least 0.
+    """
+
+    first: int = 6
+    rank: int = 32
+    head_pieces: int = 120
+    tail_pieces: int = 180
+    tree_weight: float = 0.2
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name, least in (("first", 0), ("rank", 1), ("head_pieces", 0), ("tail_pieces", 1)):
+            if getattr(self, name) < least:
+                raise ConfigError(
+                    f"found {name} = {getattr(self, name)}, expected at least {least}"
+                )
+        if not self.tree_weight >= 0.0:
+            raise ConfigError(f"found tree_weight = {self.tree_weight}, expected at least 0")
+
+
+class WholeText(nn.Module):
+    """Running text to the log-odds that it is positive, given that it takes a side."""
+
+    def __init__(self, config: WholeTextConfig, trunk: Trunk, dropout: float = 0.0) -> None:
+        """Start with unchanged layers and even odds.
+
+        Args:
+            config: sizes.
+            trunk: shared: neither trained nor saved here. It is to be on the same device.
+            dropout: share of entries dropped in training, inside the layers and before the head.
+        """
+        super().__init__()
+        self.config = config
+        self._trunk = (trunk,)  # in a tuple: not a submodule
+        self.layers = nn.ModuleList(
+            AdaptedLayer(cast(EncoderLayer, layer), config.rank)
+            for layer in list(trunk.layers)[config.first :]
+        )
+        self.rate = dropout
+        self.dropout = nn.Dropout(dropout)
+        self.out = nn.Linear(2 * trunk.config.hidden_size, 1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def cut(self, pieces: Pieces) -> Pieces:
+        """Leave out the middle of a text that is too long, so that cost and memory have a bound."""
+        head, tail = self.config.head_pieces, self.config.tail_pieces
+        room = min(head + tail, self._trunk[0].config.max_positions - 2)
+        if len(pieces.ids) <= room:
+            return pieces
+        head = min(head, room // 2)
+        tail = room - head
+        return Pieces(
+            ids=pieces.ids[:head] + pieces.ids[-tail:],
+            offsets=pieces.offsets[:head] + pieces.offsets[-tail:],
+        )
+
+    def forward(self, batch: PieceBatch) -> Tensor:
+        """Judge texts of a row each.
+
+        Args:
+            batch: B rows, one for each text, as `cut` leaves them.
+
+        Returns:
+            (B,) log-odds in nats; above 0 means positive.
+        """
+        trunk = self._trunk[0]
+        mask = None if bool(batch.mask.all()) else batch.mask
+        with torch.no_grad():
+            hidden = trunk.run(trunk.embed(batch.ids), mask, 0, self.config.first)
+        hidden = run_layers(list(self.layers), hidden, mask, self.rate).float()  # (B, P, H)
+        inner = torch.zeros_like(batch.mask).flatten()
+        inner[batch.flat] = True
+        inner = inner.view(batch.mask.shape).unsqueeze(-1)
+        mean = (hidden * inner).sum(1) / inner.sum(1).clamp_min(1)
+        highest = hidden.masked_fill(~inner, -torch.inf).amax(1)
+        highest = torch.where(inner.any(1), highest, 0.0)
+        odds: Tensor = self.out(self.dropout(torch.cat([mean, highest], -1)))
+        return odds.squeeze(-1)
+
+    def odds(self, texts: Sequence[Pieces], *, pieces_per_batch: int = 3_000) -> Tensor:
+        """Judge any number of texts, in batches of like length.
+
+        Args:
+            texts: the pieces of whole texts.
+            pieces_per_batch: most pieces, padding included, that are read at once.
+
+        Returns:
+            (B,) log-odds in nats, on the CPU.
+        """
+        device = self.out.weight.device
+        kept = [self.cut(text) for text in texts]
+        sizes = [max(1, len(text.ids)) + 2 for text in kept]  # a text may have no piece
+        found = torch.zeros(len(kept))
+        order = sorted(range(len(kept)), key=sizes.__getitem__, reverse=True)
+        at = 0
+        while at < len(order):
+            chosen = order[at : at + max(1, pieces_per_batch // sizes[order[at]])]
+            batch = PieceBatch.build([kept[n] for n in chosen], max_positions=sizes[chosen[0]])
+            found[chosen] = self(batch.to(device)).detach().cpu()
+            at += len(chosen)
+        return found
+
+
+def join_views(logits: Tensor, odds: Tensor, tree_weight: float) -> Tensor:
+    """Let the whole text decide between the sides, with the trees.
+
+    The neutral class keeps its probability, and so do the classes of one side their proportion;
+    the log-odds between the sides become tree_weight times those of the trees plus `odds`.
+
+    Args:
+        logits: (T, 5) of texts, from their trees.
+        odds: (T,) log-odds of the whole texts.
+        tree_weight: at least 0.
+
+    Returns:
+        (T, 5) probabilities.
+
+    Example:
+        >>> even = torch.zeros(1, 5)
+        >>> [round(p, 2) for p in join_views(even, torch.tensor([9.0]), 1.0)[0].tolist()]
+        [0.0, 0.0, 0.2, 0.4, 0.4]
+    """
+    shares = torch.softmax(logits.float(), -1)
+    side = torch.sigmoid(tree_weight * polarity_logit(logits.float()) + odds.float())
+    below = torch.softmax(logits[:, :NEUTRAL].float(), -1)
+    above = torch.softmax(logits[:, NEUTRAL + 1 :].float(), -1)
+    neutral = shares[:, NEUTRAL : NEUTRAL + 1]
+    taken = 1.0 - neutral
+    side = side.unsqueeze(-1)
+    return torch.cat([below * (1.0 - side) * taken, neutral, above * side * taken], -1)
