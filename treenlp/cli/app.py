@@ -14,6 +14,7 @@ import typer
 
 from treenlp.cli import lines as lines_of
 from treenlp.cli.bench import app as bench
+from treenlp.cli.data import app as data
 from treenlp.cli.gate import evaluate
 from treenlp.cli.training import train
 from treenlp.errors import TreenlpError
@@ -272,6 +273,7 @@ def demo(model: Model = DEFAULT_MODEL, device: Device = "cpu") -> None:
 app.command()(train)
 app.command()(evaluate)
 app.add_typer(bench, name="bench")
+app.add_typer(data, name="data")
 
 
 DEMO_TEXTS = (

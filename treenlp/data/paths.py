@@ -69,7 +69,7 @@ def find_file(set_name: str, file: str, *, root: Path | None = None) -> Path:
     raise DataError(
         f"data set {set_name!r}: expected the file {path} ({origin}); {state}. "
         f"Put the set under a folder of your choice and set {DATA_VARIABLE} to that folder; "
-        f"treenlp.data.registry says where the set comes from"
+        "`treenlp data list --json` says where it comes from, `treenlp data get` gets what can be had"
     )
 
 
@@ -97,8 +97,8 @@ def read_lines(path: Path) -> Iterator[str]:
                 yield text.removeprefix("\ufeff") if number == 0 else text
     except (UnicodeDecodeError, EOFError, gzip.BadGzipFile) as error:
         raise DataError(
-            f"{path}: cannot be read as UTF-8 text ({error}); compare its checksum with the one in "
-            "treenlp.data.registry and fetch it again if they differ"
+            f"{path}: cannot be read as UTF-8 text ({error}); `treenlp data check` "
+            "compares it with its recorded checksum; fetch it again if they differ"
         ) from error
 
 
