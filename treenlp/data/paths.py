@@ -69,7 +69,7 @@ def find_file(set_name: str, file: str, *, root: Path | None = None) -> Path:
     raise DataError(
         f"data set {set_name!r}: expected the file {path} ({origin}); {state}. "
         f"Put the set under a folder of your choice and set {DATA_VARIABLE} to that folder; "
-        "`treenlp data list --json` says where it comes from, `treenlp data get` gets what can be had"
+        "`treenlp data list --json` says where it comes from, `treenlp data get` gets what it can"
     )
 
 
