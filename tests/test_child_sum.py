@@ -15,6 +15,7 @@ from torch import Tensor
 from treenlp.composition import ChildSumNet, DependencyBatch, RecurrentNet, SequenceBatch
 from treenlp.composition.recurrent import CellName
 from treenlp.errors import ConfigError, ShapeError
+from treenlp.trees.conllu import read_conllu
 
 CELLS = get_args(CellName)
 every_cell = pytest.mark.parametrize("cell", CELLS)
@@ -82,6 +83,26 @@ def test_every_node_equals_the_slow_twin(cell: str) -> None:
         [4, 5],
         [5, 6],
     ]
+
+
+CONLLU = """\
+# text = 两位老师写书
+1\t两\t_\tNUM\t_\t_\t2\tnummod\t_\t_
+2\t位\t_\tNOUN\t_\t_\t3\tclf\t_\t_
+3\t老师\t_\tNOUN\t_\t_\t4\tnsubj\t_\t_
+4\t写\t_\tVERB\t_\t_\t0\troot\t_\t_
+5\t书\t_\tNOUN\t_\t_\t4\tobj\t_\t_
+
+"""
+
+
+@every_cell
+def test_a_treebank_file_reaches_the_network(cell: str) -> None:
+    trees = list(read_conllu(CONLLU.splitlines(keepends=True)))
+    network, words = make(cell), vectors(5)
+    found = network(words, DependencyBatch.from_heads([tree.heads for tree in trees]))
+    torch.testing.assert_close(found.nodes, twin(network, [1, 2, 3, -1, 3], words))
+    assert found.spans.tolist() == [[0, 1], [0, 2], [0, 3], [0, 5], [4, 5]]
 
 
 @every_cell

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from treenlp.cli.app import app
 from treenlp.composition import TreeBatch, control_shape, make_network
 from treenlp.errors import ConfigError
-from treenlp.experiment.compose_bench import _one_by_one, bench_compose
+from treenlp.experiment.compose_bench import PEER, _one_by_one, bench_compose
 
 SHAPES = [control_shape("random", count, seed=2) for count in (3, 1, 6, 4, 2)]
 
@@ -42,6 +42,18 @@ def test_every_contender_is_timed_with_every_batch_size() -> None:
     assert any("tree-lstm" in text for text in told)
 
 
+def test_the_bench_runs_in_another_precision() -> None:
+    found = bench_compose(
+        SHAPES, batches=(5,), input_size=6, hidden_size=4, rounds=1, depth_sizes=(3,),
+        precision="bfloat16",
+    )  # fmt: skip
+    assert (found.device, found.precision) == ("cpu", "bfloat16")
+    assert "bfloat16 on cpu" in found.to_markdown()
+    names = {row.name for row in found.speed}
+    assert {"tree-lstm", "one node at a time"} <= names
+    assert PEER not in names  # it knows float32 only
+
+
 def test_one_node_at_a_time_is_the_same_network() -> None:
     network = make_network("tree-lstm", 3, 4)
     leaves = torch.randn(sum(shape.num_leaves for shape in SHAPES), 3)
@@ -57,4 +69,7 @@ def test_the_command_refuses_what_cannot_be_timed() -> None:
     result = CliRunner().invoke(app, ["bench", "compose", "--trees", "0"])
     assert isinstance(result.exception, ConfigError)
     assert "found --trees 0, expected 1 or more" in str(result.exception)
+    result = CliRunner().invoke(app, ["bench", "compose", "--device", "abacus"])
+    assert isinstance(result.exception, ConfigError)
+    assert "found --device 'abacus', which torch cannot use" in str(result.exception)
     assert "compose" in CliRunner().invoke(app, ["bench", "--help"]).output

@@ -423,14 +423,32 @@ def test_control_trees_of_one_leaf_and_of_none() -> None:
         control_shape("up", 3)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", sorted(NETWORKS))
-def test_every_network_encodes_its_batches(name: str) -> None:
-    words = torch.randn(7, 3)
-    batch = {
+def three_items(name: str) -> TreeBatch | SequenceBatch | DependencyBatch:
+    """Items of 2, 1 and 4 words, as the network of that name reads them."""
+    batches: dict[str, TreeBatch | SequenceBatch | DependencyBatch] = {
         "trees": TreeBatch.from_shapes([control_shape("random", n) for n in (2, 1, 4)]),
         "sequences": SequenceBatch.from_lengths([2, 1, 4]),
         "dependencies": DependencyBatch.from_heads([[-1, 0], [-1], [1, -1, 3, 1]]),
-    }[NETWORKS[name].reads]
+    }
+    return batches[NETWORKS[name].reads]
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_every_network_runs_in_16_bits(name: str) -> None:
+    torch.manual_seed(1)
+    words, batch = torch.randn(7, 3), three_items(name)
+    network = make_network(name, 3, 4)
+    wanted = network(words, batch).nodes
+    found = network.bfloat16()(words, batch).nodes
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), wanted, atol=0.06, rtol=0.06)
+    found.sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_every_network_encodes_its_batches(name: str) -> None:
+    words, batch = torch.randn(7, 3), three_items(name)
     network = make_network(name, 3, 4)
     found = network(words, batch)
     assert found.root.shape == (3, 4)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -24,12 +24,20 @@ def compose(
     trees: Annotated[int, typer.Option(help="Training trees of the sentiment treebank.")] = 1024,
     rounds: Annotated[int, typer.Option(help="Rounds; the median counts.")] = 5,
     threads: Annotated[int, typer.Option(help="Threads of torch.")] = 2,
+    device: Annotated[
+        str, typer.Option("--device", help="A torch device, such as cpu or cuda.")
+    ] = "cpu",
+    precision: Annotated[
+        Literal["float32", "bfloat16", "float64"],
+        typer.Option("--precision", help="Of weights and vectors."),
+    ] = "float32",
     is_json: Annotated[bool, typer.Option("--json", help="JSON instead of tables.")] = False,
 ) -> None:
     """Compare networks over trees with sequence networks and other packages, in one run.
 
     Trees are those of the sentiment treebank, looked for where TREENLP_DATA says. Let nothing else
-    run meanwhile. The package pytorch-tree-lstm takes part if it is installed.
+    run meanwhile. The package pytorch-tree-lstm takes part if it is installed, in float32 on the
+    CPU.
     """
     import torch
 
@@ -38,6 +46,12 @@ def compose(
     for name, value in (("--trees", trees), ("--rounds", rounds), ("--threads", threads)):
         if value < 1:
             raise ConfigError(f"found {name} {value}, expected 1 or more")
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
+        raise ConfigError(
+            f"found --device {device!r}, which torch cannot use ({error}); give cpu or another one"
+        ) from error
     torch.set_num_threads(threads)
     shows = sys.stderr.isatty()
 
@@ -45,7 +59,9 @@ def compose(
         if shows:
             typer.echo(f"\r\033[K{text}", err=True, nl=False)
 
-    found = bench_compose(sst_shapes(trees), rounds=rounds, report=report)
+    found = bench_compose(
+        sst_shapes(trees), rounds=rounds, device=device, precision=precision, report=report
+    )
     if shows:
         typer.echo("\r\033[K", err=True, nl=False)
     typer.echo(found.to_json() if is_json else found.to_markdown(), nl=False)

@@ -14,7 +14,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -30,7 +30,16 @@ from treenlp.composition import (
 )
 from treenlp.data.sentiment import read_sst
 
-__all__ = ["BOUND", "PEER", "ComposeBench", "DepthRow", "SpeedRow", "bench_compose", "sst_shapes"]
+__all__ = [
+    "BOUND",
+    "PEER",
+    "ComposeBench",
+    "DepthRow",
+    "Precision",
+    "SpeedRow",
+    "bench_compose",
+    "sst_shapes",
+]
 
 BOUND = "matrix products alone"
 PEER = "pytorch-tree-lstm"
@@ -38,6 +47,7 @@ _OWN = ("tree-lstm", "tree-gru", "recursive", "bi-lstm")
 _FEW = 64  # trees that one node at a time are timed on
 _DEPTH_SIZES = (10, 100, 1_000, 5_000, 20_000)
 
+Precision = Literal["float32", "bfloat16", "float64"]
 Step = Callable[[], Tensor]
 """Runs one prepared batch forward and returns the vectors of its nodes."""
 
@@ -99,6 +109,8 @@ class ComposeBench:
     """Result of `bench_compose`.
 
     Attributes:
+        device: where everything was computed.
+        precision: of weights and vectors.
         threads: of torch.
         trees: how many were taken.
         input_size, hidden_size: widths of leaves and nodes.
@@ -106,6 +118,8 @@ class ComposeBench:
         depth: cost by the size of one tree.
     """
 
+    device: str
+    precision: Precision
     threads: int
     trees: int
     input_size: int
@@ -121,7 +135,7 @@ class ComposeBench:
         """As two tables."""
         lines = [
             f"{self.trees:,} trees, {self.input_size} to {self.hidden_size} dimensions, "
-            f"{self.threads} threads; trees a second.",
+            f"{self.precision} on {self.device}, {self.threads} threads; trees a second.",
             "",
             "| network | batch | training | of the bound | inference |",
             "|---|---|---|---|---|",
@@ -156,12 +170,14 @@ def bench_compose(
     hidden_size: int = 150,
     rounds: int = 5,
     depth_sizes: Sequence[int] = _DEPTH_SIZES,
+    device: str = "cpu",
+    precision: Precision = "float32",
     report: Callable[[str], None] = lambda text: None,
 ) -> ComposeBench:
     """Time all contenders over the same trees.
 
-    The package pytorch-tree-lstm takes part if it is installed. Indices are prepared before the
-    clock starts, those of other packages, too.
+    The package pytorch-tree-lstm takes part if it is installed, in float32 on the CPU: it knows
+    nothing else. Indices are prepared before the clock starts, those of other packages, too.
 
     Args:
         shapes: the trees.
@@ -170,22 +186,25 @@ def bench_compose(
         hidden_size: width of node vectors; both directions of a sequence network together.
         rounds: times that every contender runs over all trees; the median counts.
         depth_sizes: leaves of the single trees whose cost is told a node.
+        device: where to compute, such as "cpu" or "cuda".
+        precision: of weights and vectors.
         report: told what is being timed.
     """
     torch.manual_seed(0)
+    place = _Place(device=torch.device(device), dtype=getattr(torch, precision))
     speed: list[SpeedRow] = []
     for size in batches:
         parts = [shapes[at : at + size] for at in range(0, len(shapes), size)]
-        leaves = [torch.randn(sum(s.num_leaves for s in part), input_size) for part in parts]
-        contenders = _contenders(parts, leaves, input_size, hidden_size)
+        leaves = [place.randn(sum(s.num_leaves for s in part), input_size) for part in parts]
+        contenders = _contenders(parts, leaves, input_size, hidden_size, place)
         trained: dict[str, list[float]] = {name: [] for name in contenders}
         answered: dict[str, list[float]] = {name: [] for name in contenders}
         for turn in range(rounds + 1):  # the first warms up
             for name, contender in contenders.items():
                 report(f"batch {size}, round {turn} of {rounds}: {name}")
-                trained[name].append(_seconds(contender.train))
+                trained[name].append(place.seconds(contender.train))
                 with torch.inference_mode():
-                    answered[name].append(_seconds(contender.answer))
+                    answered[name].append(place.seconds(contender.answer))
         rate = {
             name: contender.trees / statistics.median(trained[name][1:])
             for name, contender in contenders.items()
@@ -201,11 +220,13 @@ def bench_compose(
                 )
             )
     depth = [
-        _depth(name, leaves_count, input_size, hidden_size, report)
+        _depth(name, leaves_count, input_size, hidden_size, place, report)
         for name in ("balanced", "right")
         for leaves_count in depth_sizes
     ]
     return ComposeBench(
+        device=device,
+        precision=precision,
         threads=torch.get_num_threads(),
         trees=len(shapes),
         input_size=input_size,
@@ -215,22 +236,60 @@ def bench_compose(
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    """Where and in which precision everything is computed."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is what every package can do."""
+        return self.device.type == "cpu" and self.dtype == torch.float32
+
+    def randn(self, *shape: int) -> Tensor:
+        """Drawn on the CPU, so that every place has the same numbers."""
+        return torch.randn(shape).to(self.device, self.dtype)
+
+    def network(self, name: str, inputs: int, size: int) -> nn.Module:
+        return make_network(name, inputs, size).to(self.device, self.dtype)
+
+    def seconds(self, steps: Sequence[Callable[[], object]]) -> float:
+        """Time of all steps; a device that works ahead is waited for."""
+        self._wait()
+        start = time.perf_counter()
+        for step in steps:
+            step()
+        self._wait()
+        return time.perf_counter() - start
+
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+
 def _contenders(
-    parts: Sequence[Sequence[TreeShape]], leaves: Sequence[Tensor], inputs: int, size: int
+    parts: Sequence[Sequence[TreeShape]],
+    leaves: Sequence[Tensor],
+    inputs: int,
+    size: int,
+    place: _Place,
 ) -> dict[str, _Contender]:
     """Prepared batches by the name of what runs them."""
     trees = sum(len(part) for part in parts)
     found = {BOUND: _products(parts, leaves, size, trees)}
     for name in _OWN:
-        network = make_network(name, inputs, size)
+        network = place.network(name, inputs, size)
+        batched = _sequences if name == "bi-lstm" else _trees
         steps = [
-            _encode(network, rows, _sequences(part) if name == "bi-lstm" else _trees(part))
+            _encode(network, rows, batched(part).to(place.device))
             for part, rows in zip(parts, leaves, strict=True)
         ]
         found[name] = _Contender.of(steps, trees)
-    if importlib.util.find_spec("treelstm") is not None:
+    if place.is_plain and importlib.util.find_spec("treelstm") is not None:
         found[PEER] = _Contender.of(_peer(parts, leaves, size), trees)
-    slow = _one_by_one(parts, leaves, make_network("tree-lstm", inputs, size))
+    slow = _one_by_one(parts, leaves, place.network("tree-lstm", inputs, size))
     found["one node at a time"] = _Contender.of(slow, len(slow))
     return found
 
@@ -258,12 +317,14 @@ def _products(
 
     Training multiplies three times more: both weights have gradients, and children have.
     """
-    lower = torch.randn(leaves[0].shape[1], 2 * size)
-    upper = torch.randn(2 * size, 5 * size)
+    some = leaves[0]
+    lower, upper = some.new_empty(some.shape[1], 2 * size), some.new_empty(2 * size, 5 * size)
+    lower.normal_()
+    upper.normal_()
     answer: list[Callable[[], object]] = []
     train: list[Callable[[], object]] = []
     for part, rows in zip(parts, leaves, strict=True):
-        pairs = torch.randn(len(rows) - len(part), 2 * size)
+        pairs = rows.new_empty(len(rows) - len(part), 2 * size).normal_()
         of_rows, of_pairs = rows @ lower, pairs @ upper
 
         def forward(rows: Tensor = rows, pairs: Tensor = pairs) -> object:
@@ -363,20 +424,18 @@ def _orders(package: Any, edges: np.ndarray, nodes: int) -> tuple[np.ndarray, np
     return found
 
 
-def _seconds(steps: Sequence[Callable[[], object]]) -> float:
-    start = time.perf_counter()
-    for step in steps:
-        step()
-    return time.perf_counter() - start
-
-
 def _depth(
-    shape: ControlName, leaves: int, inputs: int, size: int, report: Callable[[str], None]
+    shape: ControlName,
+    leaves: int,
+    inputs: int,
+    size: int,
+    place: _Place,
+    report: Callable[[str], None],
 ) -> DepthRow:
     report(f"one tree of {leaves:,} leaves, {shape}")
-    network = make_network("tree-lstm", inputs, size)
-    batch = TreeBatch.from_shapes([control_shape(shape, leaves)])
-    step = _encode(network, torch.randn(leaves, inputs), batch)
+    network = place.network("tree-lstm", inputs, size)
+    batch = TreeBatch.from_shapes([control_shape(shape, leaves)]).to(place.device)
+    step = _encode(network, place.randn(leaves, inputs), batch)
     repeats = max(1, 2_000 // leaves)
-    found = [_seconds([_back(step)] * repeats) / repeats for _ in range(4)]
+    found = [place.seconds([_back(step)] * repeats) / repeats for _ in range(4)]
     return DepthRow(shape=shape, leaves=leaves, microseconds=min(found[1:]) / batch.num_nodes * 1e6)
