@@ -78,7 +78,10 @@ class WordMeaning:
     def judge(
         self, sentences: Sequence[Sentence], trees: Sequence[Sequence[Tree]]
     ) -> list[list[TreeMeaning]]:
-        return [[self._of(tree) for tree in own] for own in trees]
+        return [
+            [self._of(tree, sentence) for tree in own]
+            for sentence, own in zip(sentences, trees, strict=True)
+        ]
 
     def judge_texts(self, texts: Sequence[Sequence[TreeMeaning]]) -> list[tuple[float, ...]]:
         return [_mix([m.distribution for m in text], [1.0] * len(text)) for text in texts]
@@ -96,7 +99,7 @@ class WordMeaning:
         mixed = _mix([m.distribution for m in meanings], weights)
         return replace(meanings[0], distribution=mixed)
 
-    def _of(self, tree: Tree) -> TreeMeaning:
+    def _of(self, tree: Tree, sentence: Sentence) -> TreeMeaning:
         values = [WORDS.get(leaf.lower(), 0.5) for leaf in tree.leaves]
         spans = {}
         for start, end in tree.node_spans():
@@ -110,6 +113,8 @@ class WordMeaning:
             sentence=letters,
             root=letters,
             pooled=letters,
+            text=sentence.model_text,
+            lang=sentence.lang,
         )
 
 

@@ -191,6 +191,12 @@ def test_texts_of_several_sentences_are_read_as_a_whole(tiny: Path) -> None:
     assert judged[1] == pytest.approx(joined[0].tolist(), abs=1e-5)
 
 
+def test_loading_draws_no_random_numbers(tiny: Path) -> None:
+    before = torch.get_rng_state()
+    load_meaning(tiny)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def reviews(*texts: str) -> list[Review]:
     return [
         Review(text=text, label=n % 2, sets=("ChnSentiCorp",), category="酒店", part="train")

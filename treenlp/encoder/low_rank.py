@@ -44,8 +44,10 @@ class LowRankLinear(nn.Module):
             raise ConfigError(f"found rank = {rank}, expected at least 1")
         self._base = (base,)  # in a tuple: not a submodule
         size = base.in_features
-        self.down = nn.Parameter(torch.randn(rank, size) * size**-0.5)  # A
-        self.up = nn.Parameter(torch.zeros(base.out_features, rank))  # B
+        self.down = nn.Parameter(torch.empty(rank, size))  # A
+        self.up = nn.Parameter(torch.empty(base.out_features, rank))  # B
+        nn.init.normal_(self.down, std=size**-0.5)
+        nn.init.zeros_(self.up)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., in_features) to (..., out_features)."""

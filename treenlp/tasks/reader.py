@@ -44,9 +44,9 @@ class TreeMeaning:
         sentence: (hidden_size,) sentence vector, what texts are pooled from.
         root: (hidden_size,) root vector of the tree.
         pooled: (trunk_size,) mean of the sentence's pieces.
-        size: number of pieces, at least 1: the weight of the sentence in a text.
         text: the sentence as the model reads it.
         lang: its language.
+        size: number of pieces, at least 1: the weight of the sentence in a text.
     """
 
     distribution: tuple[float, ...]
@@ -54,9 +54,9 @@ class TreeMeaning:
     sentence: Tensor = field(repr=False)
     root: Tensor = field(repr=False)
     pooled: Tensor = field(repr=False)
+    text: str
+    lang: Lang
     size: int = 1
-    text: str = ""
-    lang: Lang = "zh"
 
 
 class MeaningReader:
@@ -314,9 +314,10 @@ def load_meaning(
         trunk = load_trunk(folder)
     whole_text = None
     if "whole_text" in config:
-        whole_text = WholeText(WholeTextConfig(**config["whole_text"]), trunk)
         weights = load_weights(folder / _WHOLE_TEXT_FILE, version=config["version"])
-        whole_text.load_state_dict(weights)
+        with without_initial_weights():
+            whole_text = WholeText(WholeTextConfig(**config["whole_text"]), trunk)
+        whole_text.load_state_dict(weights, assign=True)
         whole_text.requires_grad_(False)
     return MeaningReader(
         trunk=trunk,
