@@ -29,6 +29,7 @@ from treenlp.experiment.meaning_data import (
 )
 from treenlp.experiment.meaning_stage import PhraseExample, TextExample
 from treenlp.experiment.trainer import TrainConfig
+from treenlp.lexicon.opinions import OpinionItem
 from treenlp.tasks.meaning import MeaningConfig
 from treenlp.tasks.reader import MeaningReader
 from treenlp.tasks.sentiment import carry_labels
@@ -101,6 +102,20 @@ TEXTS = MeaningTexts(
             share=0.2,
         )
     ],
+    opinions=[
+        OpinionItem(
+            text="好坏。",
+            label=1,
+            labels={(0, 1): 3, (1, 2): 1, (0, 2): 1, (0, 3): 1},
+            kind="contrast",
+            content=("好", "坏"),
+        )
+    ],
+    opinions_tune=[
+        OpinionItem(
+            text="好。", label=3, labels={(0, 1): 3, (0, 2): 3}, kind="degree", content=("好",)
+        )
+    ],
 )
 
 
@@ -168,6 +183,35 @@ def test_labels_are_carried_to_the_parsers_trees(data: MeaningData) -> None:
     found = carry_labels([example.labels], spans, torch.zeros(3, dtype=torch.int64))
     assert found.tolist() == [3, 2, 3]
     assert example.root == 3
+
+
+def test_classes_of_parts_are_carried_to_the_parsers_words(
+    tmp_path: Path, data: MeaningData, tokenizer: PieceTokenizer, trunk: Trunk
+) -> None:
+    (example,) = next(source for source in data.sources if source.name == "opinions").examples
+    assert isinstance(example, PhraseExample)
+    assert example.root == 1
+    assert example.labels == {(0, 1): 3, (1, 2): 1, (0, 2): 1, (0, 3): 1}
+    assert [found.root for found in data.phrases["opinions"]] == [3]
+
+    class WordParser:
+        def parse(self, sentences: Sequence[Sentence]) -> list[Tree]:
+            return [Tree.build("S", [Tree.build("X", [s.surface])]) for s in sentences]
+
+    words = collect_meaning(
+        tmp_path / "words",
+        MeaningTexts(
+            phrases=[], phrases_tune=[], reviews=[], reviews_tune=[], pairs=[],
+            opinions=TEXTS.opinions,
+        ),
+        WordParser(),
+        trunk,
+        tokenizer,
+        fork=1,
+    )  # fmt: skip
+    (example,) = words.sources[0].examples
+    assert isinstance(example, PhraseExample)
+    assert example.labels == {(0, 1): 1}  # parts of a word have no node
 
 
 def test_reviews_are_chosen_and_cut(data: MeaningData) -> None:

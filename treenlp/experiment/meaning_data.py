@@ -3,7 +3,8 @@
 Texts are cut into sentences as users' texts are, every sentence is parsed once, and the trees
 and the frozen layers' output are kept in a folder. Sentences of the sentiment treebank come in
 two spellings, as separated words and as running English, each under the treebank's own tree
-and under the parser's, with the phrase labels carried over by span.
+and under the parser's, with the phrase labels carried over by span. Chinese has no such treebank:
+there phrases made from the lexicon say what negation, degree and contrast do to a word.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from safetensors.torch import save_file
 
 from treenlp.composition import TreeShape
 from treenlp.data.leaks import MeasuredTexts
+from treenlp.data.phrases import read_phrases
 from treenlp.data.sentiment import (
     REVIEW_SETS,
     Review,
@@ -52,6 +54,8 @@ from treenlp.experiment.meaning_stage import (
     parse_cached,
 )
 from treenlp.experiment.trainer import Progress, TrainConfig, fit
+from treenlp.lexicon.entries import default_folder
+from treenlp.lexicon.opinions import OpinionItem, generate_opinions
 from treenlp.tasks.meaning import MeaningConfig, MeaningModel
 from treenlp.tasks.reader import leaf_offsets
 from treenlp.tasks.sentiment import span_labels
@@ -102,6 +106,8 @@ class MeaningTexts:
         reviews: training part of the reviews, both sets.
         reviews_tune: tuning part.
         pairs: similarity sets.
+        opinions: Chinese phrases with classes on their parts, made from the lexicon.
+        opinions_tune: likewise, from words kept out of training.
     """
 
     phrases: Sequence[SentimentTree]
@@ -109,6 +115,8 @@ class MeaningTexts:
     reviews: Sequence[Review]
     reviews_tune: Sequence[Review]
     pairs: Sequence[PairSet]
+    opinions: Sequence[OpinionItem] = ()
+    opinions_tune: Sequence[OpinionItem] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +126,7 @@ class MeaningDataConfig:
     Attributes:
         phrase_share: share of the pieces that are learned from, for the sentiment treebank.
         review_share: likewise for reviews.
+        opinion_share: likewise for the phrases made from the lexicon.
         shopping_reviews: most reviews taken of the larger set; of the hotels all are taken.
         tune_reviews: most reviews of each set that are measured.
         review_atoms: a training review is cut after the sentence that passes this length.
@@ -127,6 +136,7 @@ class MeaningDataConfig:
 
     phrase_share: float = 0.42
     review_share: float = 0.42
+    opinion_share: float = 0.12
     shopping_reviews: int = 6_000
     tune_reviews: int = 600
     review_atoms: int = 200
@@ -135,7 +145,7 @@ class MeaningDataConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("phrase_share", "review_share"):
+        for name in ("phrase_share", "review_share", "opinion_share"):
             if getattr(self, name) < 0.0:
                 raise ConfigError(f"found {name} = {getattr(self, name)}, expected 0 or more")
         for name in ("review_atoms", "max_atoms"):
@@ -151,7 +161,7 @@ class MeaningData:
         store: the sentences.
         trees: the trees over them.
         sources: what is learned from.
-        phrases: sentences of the dev part, under "parsed" and "gold" trees.
+        phrases: sentences of the dev part, under "parsed" and "gold" trees, and "opinions".
         texts: reviews to measure, by set.
         pairs: pairs to measure, by set.
     """
@@ -164,12 +174,16 @@ class MeaningData:
     pairs: Mapping[str, Sequence[PairExample]]
 
 
-def read_meaning_texts(*, paraphrases: int = 2_000, tune_pairs: int = 800) -> MeaningTexts:
+def read_meaning_texts(
+    *, paraphrases: int = 2_000, tune_pairs: int = 800, opinions: int = 20_000, seed: int = 0
+) -> MeaningTexts:
     """Read the training and tuning parts of all sets, without what is measured on.
 
     Args:
         paraphrases: most training pairs of each Chinese set.
         tune_pairs: most pairs of each set that are measured.
+        opinions: Chinese phrases made from the lexicon; a thirtieth more are made to be measured.
+        seed: of these.
 
     Returns:
         The texts.
@@ -177,7 +191,8 @@ def read_meaning_texts(*, paraphrases: int = 2_000, tune_pairs: int = 800) -> Me
     Raises:
         DataError: if a file is missing or malformed.
     """
-    measured = MeasuredTexts.read()
+    own = [phrase.text for phrase in read_phrases(default_folder().parent / "phrases" / "zh.tsv")]
+    measured = MeasuredTexts.read(own={"own phrases": own})
     graded = {
         "sick": (list(read_sick("train")), list(read_sick("trial"))),
         "sts": (list(read_sts("train")), list(read_sts("tune"))),
@@ -202,6 +217,12 @@ def read_meaning_texts(*, paraphrases: int = 2_000, tune_pairs: int = 800) -> Me
         reviews=[review for review in read_reviews("train") if not measured.holds(review.text)],
         reviews_tune=read_reviews("tune"),
         pairs=pairs,
+        opinions=[
+            item
+            for item in generate_opinions(split="train", n=opinions, seed=seed)
+            if not measured.holds(item.text)
+        ],
+        opinions_tune=generate_opinions(split="validation", n=opinions // 30, seed=seed),
     )
 
 
@@ -278,6 +299,8 @@ def collect_meaning(
     }
     train_pairs = {found.name: _pair_rows(rows, found.train) for found in texts.pairs}
     tune_pairs = {found.name: _pair_rows(rows, found.tune) for found in texts.pairs}
+    opinions = [*texts.opinions, *texts.opinions_tune]
+    opined = [rows.single(item.text) for item in opinions]
     parsed = len(rows.sentences)
     running = [rows.add(_running(item)) for item in treebank]  # under the same words' trees
 
@@ -323,10 +346,23 @@ def collect_meaning(
                 root=root,
             )
         )
+    judged = [
+        PhraseExample(
+            sentences=(row,),
+            trees=((row,),),
+            labels=_labels_of_leaves(item, leaf_offsets(trees[row], rows.sentences[row])),
+            root=item.label,
+        )
+        for item, row in zip(opinions, opined, strict=True)
+        if row is not None
+    ]
+    made = len(texts.opinions)
     count = len(texts.phrases)
     sources: list[Source] = []
     if count and config.phrase_share > 0.0:
         sources.append(Source(name="phrases", examples=both[:count], share=config.phrase_share))
+    if made and config.opinion_share > 0.0:
+        sources.append(Source(name="opinions", examples=judged[:made], share=config.opinion_share))
     if reviews and config.review_share > 0.0:
         sources.append(Source(name="reviews", examples=reviews, share=config.review_share))
     sources += [
@@ -339,11 +375,12 @@ def collect_meaning(
         for found in texts.pairs
         if train_pairs[found.name] and found.share > 0.0
     ]
+    measured = {"parsed": phrases[count:], "gold": gold[count:], "opinions": judged[made:]}
     return MeaningData(
         store=store,
         trees=placed,
         sources=sources,
-        phrases={"parsed": phrases[count:], "gold": gold[count:]},
+        phrases={name: found for name, found in measured.items() if found},
         texts={name: found for name, found in tuned.items() if found},
         pairs={name: found for name, found in tune_pairs.items() if len(found) > 1},
     )
@@ -421,9 +458,10 @@ def measure_meaning(task: MeaningTask, data: MeaningData) -> dict[str, float]:
     figures: dict[str, float] = {}
     for name, phrases in data.phrases.items():
         counts = measure_phrases(task, phrases)
-        figures[f"sst {name} 5 classes"] = counts.root_accuracy
-        figures[f"sst {name} binary"] = counts.binary_accuracy
-        figures[f"sst {name} all nodes"] = counts.node_accuracy
+        of = name if name == "opinions" else f"sst {name}"
+        figures[f"{of} 5 classes"] = counts.root_accuracy
+        figures[f"{of} binary"] = counts.binary_accuracy
+        figures[f"{of} all nodes"] = counts.node_accuracy
     for name, found in data.texts.items():
         figures[f"{name} accuracy"] = measure_texts(task, found)
     for name, pairs in data.pairs.items():
@@ -473,6 +511,19 @@ def _pair_rows(rows: _Rows, pairs: Sequence[SentencePair]) -> list[PairExample]:
             both = (first, second)
             examples.append(PairExample(sentences=both, trees=both, score=pair.score))
     return examples
+
+
+def _labels_of_leaves(
+    item: OpinionItem, leaves: Sequence[tuple[int, int]]
+) -> dict[tuple[int, int], int]:
+    """Classes by span of leaves; those of parts that begin or end within a leaf are left out."""
+    first = {start: n for n, (start, _) in enumerate(leaves)}
+    last = {end: n + 1 for n, (_, end) in enumerate(leaves)}
+    return {
+        (first[start], last[end]): label
+        for (start, end), label in item.labels.items()
+        if start in first and end in last
+    }
 
 
 def _running(item: SentimentTree) -> Sentence:
