@@ -15,6 +15,7 @@ import typer
 from treenlp.cli import lines as lines_of
 from treenlp.cli.bench import app as bench
 from treenlp.cli.data import app as data
+from treenlp.cli.experiment import app as experiment
 from treenlp.cli.gate import evaluate
 from treenlp.cli.training import train
 from treenlp.errors import TreenlpError
@@ -274,6 +275,7 @@ app.command()(train)
 app.command()(evaluate)
 app.add_typer(bench, name="bench")
 app.add_typer(data, name="data")
+app.add_typer(experiment, name="experiment")
 
 
 DEMO_TEXTS = (

@@ -2,7 +2,8 @@
 
 Because a batch is a function of (seed, step), a run that was killed resumes to the numbers of an
 uninterrupted one: the checkpoint holds parameters, optimizer and step, nothing else is needed.
-Checkpoints are safetensors plus JSON, written beside the old ones and then renamed.
+Checkpoints are safetensors plus JSON, written beside the old ones and then renamed. With an
+`Evaluation` the loop measures as it goes, keeps the best weights and stops when nothing improves.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -21,7 +22,19 @@ from torch import Tensor, nn
 
 from treenlp.errors import ConfigError, TreenlpError
 
-__all__ = ["Progress", "Task", "TrainConfig", "TrainingDivergedError", "fit"]
+__all__ = [
+    "BEST_FILE",
+    "Evaluation",
+    "Progress",
+    "Task",
+    "TrainConfig",
+    "TrainingDivergedError",
+    "fit",
+    "read_history",
+]
+
+BEST_FILE = "best.safetensors"
+_NOTE = "checkpoint.json"
 
 
 class TrainingDivergedError(TreenlpError):
@@ -82,6 +95,48 @@ class Progress:
     seconds: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Measuring while learning, with an early stop.
+
+    Attributes:
+        score: of the model as it is, higher is better; it may put the model into evaluation mode.
+        every: steps between two measurements; the last step is measured, too.
+        patience: stop after so many measurements in a row without a better one.
+    """
+
+    score: Callable[[], float]
+    every: int
+    patience: int = 1_000_000
+
+
+@dataclass
+class _History:
+    """Scores so far, as (step, score)."""
+
+    scores: list[tuple[int, float]] = field(default_factory=list)
+
+    def add(self, step: int, score: float) -> bool:
+        """Note a score; whether it is better than all before."""
+        is_best = all(score > before for _, before in self.scores)
+        self.scores.append((step, score))
+        return is_best
+
+    def is_over(self, patience: int) -> bool:
+        """Whether the last `patience` scores are no better than one before them."""
+        best = max(range(len(self.scores)), key=lambda n: (self.scores[n][1], -n), default=0)
+        return len(self.scores) - 1 - best >= patience
+
+
+def read_history(folder: Path) -> list[tuple[int, float]]:
+    """Return the scores that a run noted up to its last checkpoint, as (step, score)."""
+    note = folder / _NOTE
+    if not note.is_file():
+        return []
+    values = json.loads(note.read_text(encoding="utf-8")).get("history", [])
+    return [(int(step), float(score)) for step, score in values]
+
+
 def fit(
     model: nn.Module,
     task: Task,
@@ -91,6 +146,7 @@ def fit(
     report: Callable[[Progress], None] | None = None,
     every: int = 50,
     stop_after_minutes: float = math.inf,
+    evaluation: Evaluation | None = None,
 ) -> bool:
     """Train `model` in place, from the newest checkpoint in `folder` if there is one.
 
@@ -102,9 +158,11 @@ def fit(
         report: called every `every` steps.
         every: steps between reports.
         stop_after_minutes: save a checkpoint and return when so much time has passed.
+        evaluation: measured now and then; the weights of the best score are in `BEST_FILE`, while
+            the model itself keeps the last ones. None measures nothing.
 
     Returns:
-        Whether all steps are done.
+        Whether all steps are done, or no more are needed.
 
     Raises:
         ConfigError: if the checkpoint belongs to another config.
@@ -114,12 +172,13 @@ def fit(
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(_groups(named, config), betas=(0.9, 0.98), fused=False)
     step = _resume(folder, named, optimizer, config)
+    history = _History(read_history(folder))
     schedule = _schedule(config)
     started = saved = time.monotonic()
     total, count = 0.0, 0
     model.train()
     try:
-        while step < config.steps:
+        while step < config.steps and not (evaluation and history.is_over(evaluation.patience)):
             torch.manual_seed(config.seed * 1_000_003 + step)
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * schedule(step)
@@ -141,18 +200,24 @@ def fit(
                 mean = total / count
                 report(Progress(step=step, steps=config.steps, loss=mean, seconds=now - started))
                 total, count = 0.0, 0
-            if now - saved > config.checkpoint_minutes * 60 or step == config.steps:
-                _save(folder, named, optimizer, step, config)
+            is_due = now - saved > config.checkpoint_minutes * 60 or step == config.steps
+            if evaluation and (step % evaluation.every == 0 or step == config.steps):
+                if history.add(step, evaluation.score()):
+                    _save_best(folder, named)
+                model.train()
+                is_due = True
+            if is_due:
+                _save(folder, named, optimizer, step, config, history)
                 saved = now
             if now - started > stop_after_minutes * 60:
-                _save(folder, named, optimizer, step, config)
+                _save(folder, named, optimizer, step, config, history)
                 break
     except KeyboardInterrupt:
         # Between two steps or inside one: parameters change in one call, so they are whole.
-        _save(folder, named, optimizer, step, config)
+        _save(folder, named, optimizer, step, config, history)
         raise
     model.eval()
-    return step >= config.steps
+    return step >= config.steps or bool(evaluation and history.is_over(evaluation.patience))
 
 
 def _groups(named: list[tuple[str, nn.Parameter]], config: TrainConfig) -> list[dict[str, object]]:
@@ -178,12 +243,19 @@ def _schedule(config: TrainConfig) -> Callable[[int], float]:
     return factor
 
 
+def _save_best(folder: Path, named: list[tuple[str, nn.Parameter]]) -> None:
+    partial = folder / f"{BEST_FILE}.partial"
+    save_file({name: value.detach().contiguous() for name, value in named}, partial)
+    partial.replace(folder / BEST_FILE)
+
+
 def _save(
     folder: Path,
     named: list[tuple[str, nn.Parameter]],
     optimizer: torch.optim.Optimizer,
     step: int,
     config: TrainConfig,
+    history: _History,
 ) -> None:
     tensors = {f"model.{name}": parameter.detach() for name, parameter in named}
     for name, parameter in named:
@@ -191,10 +263,11 @@ def _save(
             tensors[f"{key}.{name}"] = torch.as_tensor(value).detach()
     partial = folder / "checkpoint.partial"
     save_file({name: value.contiguous() for name, value in tensors.items()}, partial)
-    note = json.dumps({"step": step, "config": asdict(config)}, indent=1)
-    (folder / "checkpoint.json.partial").write_text(note + "\n", encoding="utf-8")
+    values = {"step": step, "config": asdict(config), "history": history.scores}
+    note = json.dumps(values, indent=1)
+    (folder / f"{_NOTE}.partial").write_text(note + "\n", encoding="utf-8")
     partial.replace(folder / f"checkpoint-{step}.safetensors")
-    (folder / "checkpoint.json.partial").replace(folder / "checkpoint.json")
+    (folder / f"{_NOTE}.partial").replace(folder / _NOTE)
     for old in folder.glob("checkpoint-*.safetensors"):
         if old.name != f"checkpoint-{step}.safetensors":
             old.unlink()
@@ -206,7 +279,7 @@ def _resume(
     optimizer: torch.optim.Optimizer,
     config: TrainConfig,
 ) -> int:
-    note = folder / "checkpoint.json"
+    note = folder / _NOTE
     if not note.is_file():
         return 0
     found = json.loads(note.read_text(encoding="utf-8"))

@@ -1,0 +1,117 @@
+"""``treenlp experiment``: networks side by side on the same data, seeds and budget."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from treenlp.experiment.lab.runner import RunProgress
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="Compare networks over trees and sequences: same data, splits, seeds and budget.",
+    no_args_is_help=True,
+)
+
+Folder = Annotated[Path, typer.Argument(help="Folder that `experiment run` wrote.")]
+
+
+@app.command()
+def run(
+    config: Annotated[Path, typer.Argument(help="TOML file that says what is compared.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Folder of the results; gone on with if it is.")
+    ],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="A value of the config; may be repeated.", metavar="PART.NAME=V"
+        ),
+    ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option("--cache", help="Folder of leaf vectors and trees that experiments share."),
+    ] = None,
+) -> None:
+    """Run every cell of an experiment; started again it goes on where it stopped.
+
+    A cell is a network with its trees, leaves and training size. Each gets the same number of
+    search trials and of seeds; the weights with the best dev score are scored once on the test
+    set. The reference data is looked for where TREENLP_DATA says. Prints the folder.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from treenlp.experiment.lab import ExperimentConfig, run_experiment
+
+    found = ExperimentConfig.read(config)
+    for setting in settings or []:
+        found = found.with_setting(setting)
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("starting", total=None)
+
+        def report(progress: RunProgress) -> None:
+            text = f"{progress.cell} {progress.run}"
+            bar.update(task, description=text, completed=progress.done, total=progress.total)
+            dev = "" if progress.dev != progress.dev else f", dev {100 * progress.dev:.1f} %"
+            console.print(
+                f"treenlp: {progress.done} of {progress.total}: {text}{dev}", highlight=False
+            )
+
+        run_experiment(
+            found,
+            output,
+            cache=cache,
+            report=report,
+            say=lambda text: console.print(f"treenlp: {text}", highlight=False),
+        )
+    sys.stdout.write(f"{output}\n")
+
+
+@app.command("list")
+def list_runs(folder: Folder) -> None:
+    """List the cells: name, finished seeds, finished trials, mean dev accuracy; tabs between."""
+    from treenlp.experiment.lab import list_cells
+
+    for state in list_cells(folder):
+        dev = "-" if state.dev != state.dev else f"{state.dev:.4f}"
+        sys.stdout.write(f"{state.name}\t{state.seeds} of {state.wanted}\t{state.trials}\t{dev}\n")
+
+
+@app.command()
+def report(
+    folder: Folder,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Where to write; FOLDER unless given.")
+    ] = None,
+    plots: Annotated[bool, typer.Option(help="Draw the plots (needs matplotlib).")] = True,
+) -> None:
+    """Write results.md, results.json and plots (PNG, SVG); print the Markdown."""
+    from treenlp.experiment.lab import write_report
+
+    sys.stdout.write(write_report(folder, output, plots=plots).read_text(encoding="utf-8"))
+
+
+@app.command()
+def compare(
+    folder: Folder,
+    first: Annotated[str, typer.Argument(help="Name of a cell, as `list` prints it.")],
+    second: Annotated[str, typer.Argument(help="Name of another one.")],
+) -> None:
+    """Compare two cells on the same test sentences: difference in points, two-sided p-value."""
+    from treenlp.experiment.lab import compare_cells
+
+    difference, p_value = compare_cells(folder, first, second)
+    sys.stdout.write(f"{first}\t{second}\t{100 * difference:+.2f}\t{p_value:.4f}\n")

@@ -1,0 +1,314 @@
+"""What an experiment compares, as TOML: read, checked and written back without loss."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, cast
+
+from treenlp.composition import NETWORKS
+from treenlp.errors import ConfigError
+
+__all__ = [
+    "LEAVES",
+    "TASKS",
+    "TREES",
+    "DataConfig",
+    "ExperimentConfig",
+    "GridConfig",
+    "LearnConfig",
+    "SearchConfig",
+]
+
+TASKS = ("sst", "recall", "agreement")
+TREES = ("gold", "parsed", "right", "left", "balanced", "random")
+LEAVES = ("static", "contextual")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """What is learned.
+
+    Attributes:
+        task: "sst" (sentiment of sentences and phrases), "recall" (say at the end which mark stood
+            at the beginning) or "agreement" (a verb's number from a noun far before it).
+        phrases: whether phrases are learned and judged, too, or whole sentences alone (sst).
+        gap: words between what is to be remembered and the end (recall, agreement).
+        items: training items of the made-up tasks; a fifth as many are measured on.
+    """
+
+    task: str = "sst"
+    phrases: bool = True
+    gap: int = 20
+    items: int = 2_000
+
+    def __post_init__(self) -> None:
+        """Check names and ranges."""
+        _check_name("task", self.task, TASKS)
+        _check_least("gap", self.gap, 1)
+        _check_least("items", self.items, 10)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridConfig:
+    """What is combined with what; every combination is a cell.
+
+    Attributes:
+        models: names of `NETWORKS` over trees or sequences.
+        trees: which trees tree models get; "gold" and "parsed" are of sst alone.
+        leaves: "static" word vectors, or "contextual" ones of the trunk's lower layers (sst).
+        train_sizes: sentences learned from; 0 means all.
+        gaps: gaps of the made-up tasks; empty means the one of the data.
+        seeds: runs of each cell.
+    """
+
+    models: tuple[str, ...] = ("tree-lstm", "bi-lstm")
+    trees: tuple[str, ...] = ("gold",)
+    leaves: tuple[str, ...] = ("contextual",)
+    train_sizes: tuple[int, ...] = (0,)
+    gaps: tuple[int, ...] = ()
+    seeds: int = 3
+
+    def __post_init__(self) -> None:
+        """Check names and ranges."""
+        known = [name for name, network in NETWORKS.items() if network.reads != "dependencies"]
+        for name in self.models:
+            _check_name("models", name, known)
+        for name in self.trees:
+            _check_name("trees", name, TREES)
+        for name in self.leaves:
+            _check_name("leaves", name, LEAVES)
+        for size in (*self.train_sizes, *self.gaps):
+            _check_least("train_sizes and gaps", size, 0)
+        for column in ("models", "trees", "leaves", "train_sizes"):
+            if not getattr(self, column):
+                raise ConfigError(f"found no {column}, expected one or more")
+        _check_least("seeds", self.seeds, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnConfig:
+    """How each run learns.
+
+    Attributes:
+        epochs: passes over the training sentences.
+        batch_size: sentences in a batch.
+        hidden_size: width of the network's vectors.
+        dropout: of leaves and of vectors before the head.
+        lr: highest learning rate.
+        weight_decay: of matrices.
+        patience: epochs without a better dev score after which a run stops.
+    """
+
+    epochs: int = 10
+    batch_size: int = 32
+    hidden_size: int = 128
+    dropout: float = 0.3
+    lr: float = 2e-3
+    weight_decay: float = 0.01
+    patience: int = 4
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name in ("epochs", "batch_size", "hidden_size", "patience"):
+            _check_least(name, getattr(self, name), 1)
+        if not 0.0 <= self.dropout < 1.0 or not self.lr > 0.0 or self.weight_decay < 0.0:
+            raise ConfigError(
+                f"found dropout = {self.dropout}, lr = {self.lr}, weight_decay = "
+                f"{self.weight_decay}; expected 0 to below 1, above 0, and 0 or more"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchConfig:
+    """Random search, with the same number of trials for every cell.
+
+    Attributes:
+        trials: settings tried, judged by dev score; 0 takes those of `LearnConfig`.
+        epochs: of a trial.
+        lr: lowest and highest rate, drawn on a logarithmic scale.
+        dropout: values to draw from.
+        hidden_size: likewise.
+    """
+
+    trials: int = 0
+    epochs: int = 3
+    lr: tuple[float, ...] = (5e-4, 5e-3)
+    dropout: tuple[float, ...] = (0.1, 0.3, 0.5)
+    hidden_size: tuple[int, ...] = (128,)
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        _check_least("trials", self.trials, 0)
+        _check_least("epochs", self.epochs, 1)
+        if len(self.lr) != 2 or not 0.0 < self.lr[0] <= self.lr[1]:
+            raise ConfigError(f"found lr = {self.lr}, expected the lowest and the highest rate")
+        if not self.dropout or not self.hidden_size:
+            raise ConfigError("found no dropout or no hidden_size, expected values to draw from")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentConfig:
+    """A question and what is run to answer it.
+
+    Example:
+        >>> config = ExperimentConfig(question="Do trees help?")
+        >>> ExperimentConfig.from_toml(config.to_toml(), source="memory") == config
+        True
+    """
+
+    question: str = ""
+    data: DataConfig = field(default_factory=DataConfig)
+    grid: GridConfig = field(default_factory=GridConfig)
+    learn: LearnConfig = field(default_factory=LearnConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
+
+    def __post_init__(self) -> None:
+        """Check what depends on several parts."""
+        if self.data.task != "sst":
+            odd = {"gold", "parsed"} & set(self.grid.trees)
+            if odd:
+                raise ConfigError(
+                    f"found the trees {min(odd)!r} with the task {self.data.task!r}, which has no "
+                    "sentences; expected control trees: right, left, balanced, random"
+                )
+
+    @classmethod
+    def read(cls, path: Path) -> ExperimentConfig:
+        """Read a file; errors name it."""
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} cannot be read ({error}); give a TOML file") from error
+        return cls.from_toml(text, source=str(path))
+
+    @classmethod
+    def from_toml(cls, text: str, *, source: str) -> ExperimentConfig:
+        """Build a config from TOML; what is left out keeps its default.
+
+        Args:
+            text: the TOML.
+            source: where it is from, for errors.
+
+        Raises:
+            ConfigError: at malformed TOML, an unknown key (the nearest one is named), a value of
+                another type, or one out of range.
+        """
+        try:
+            values = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"{source} is no TOML: {error}") from error
+        try:
+            return cast(ExperimentConfig, _build(cls(), values, ""))
+        except ConfigError as error:
+            raise ConfigError(f"{source}: {error}") from error
+
+    def with_setting(self, setting: str) -> ExperimentConfig:
+        """Change one value by ``part.name=value`` (the value as TOML, quotes may be left out).
+
+        Example:
+            >>> ExperimentConfig().with_setting("learn.lr=0.01").learn.lr
+            0.01
+        """
+        name, equals, text = setting.partition("=")
+        if not equals:
+            raise ConfigError(f"found the setting {setting!r}, expected PART.NAME=VALUE")
+        try:
+            value = tomllib.loads(f"x = {text}")["x"]
+        except tomllib.TOMLDecodeError:
+            value = text
+        values: dict[str, Any] = {name.split(".")[-1]: value}
+        for part in reversed(name.split(".")[:-1]):
+            values = {part: values}
+        return cast(ExperimentConfig, _build(self, values, ""))
+
+    def to_toml(self) -> str:
+        """Write all values, defaults included."""
+        lines: list[str] = []
+        tables: list[tuple[str, Mapping[str, Any]]] = []
+        for name, value in asdict(self).items():
+            if isinstance(value, dict):
+                tables.append((name, value))
+            else:
+                lines.append(f"{name} = {_toml(value)}")
+        for name, table in tables:
+            lines += ["", f"[{name}]"]
+            lines += [f"{key} = {_toml(value)}" for key, value in table.items()]
+        return "\n".join(lines) + "\n"
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, str):  # JSON's escapes are TOML's, but for this one character
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(value)
+
+
+def _build(default: Any, values: Mapping[str, Any], place: str) -> Any:
+    """Replace fields of a config by values of the same types."""
+    known = {part.name: getattr(default, part.name) for part in fields(default)}
+    changed: dict[str, Any] = {}
+    for name, value in values.items():
+        full = f"{place}{name}"
+        if name not in known:
+            near = get_close_matches(name, known, n=1, cutoff=0.0)[0]
+            raise ConfigError(
+                f"found the key {full!r}; did you mean {place}{near}? Expected one of: "
+                f"{', '.join(known)}"
+            )
+        old = known[name]
+        if is_dataclass(old):
+            if not isinstance(value, Mapping):
+                raise ConfigError(f"found {full} = {value!r}, expected a table [{full}]")
+            changed[name] = _build(old, value, f"{full}.")
+        else:
+            changed[name] = _typed(full, value, old)
+    return replace(default, **changed)
+
+
+def _typed(name: str, value: object, old: object) -> object:
+    if isinstance(old, tuple):
+        if not isinstance(value, list):
+            raise ConfigError(f"found {name} = {value!r}, expected a list")
+        kind = _ELEMENTS[name.rpartition(".")[2]]
+        return tuple(_typed(name, element, kind()) for element in value)
+    if isinstance(old, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not type(old):
+        raise ConfigError(
+            f"found {name} = {value!r}, a {type(value).__name__}; expected a {type(old).__name__}"
+        )
+    return value
+
+
+_ELEMENTS: dict[str, type] = {
+    "models": str,
+    "trees": str,
+    "leaves": str,
+    "train_sizes": int,
+    "gaps": int,
+    "lr": float,
+    "dropout": float,
+    "hidden_size": int,
+}
+
+
+def _check_name(column: str, name: str, known: tuple[str, ...] | list[str]) -> None:
+    if name not in known:
+        near = get_close_matches(name, known, n=1, cutoff=0.0)[0]
+        raise ConfigError(
+            f"found {column} with {name!r}; did you mean {near!r}? Expected one of: "
+            f"{', '.join(known)}"
+        )
+
+
+def _check_least(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise ConfigError(f"found {name} = {value}, expected {least} or more")

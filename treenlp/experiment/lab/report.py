@@ -1,0 +1,283 @@
+"""Results of an experiment as Markdown, JSON and plots; everything in them is generated."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from treenlp.errors import ConfigError
+from treenlp.experiment.lab.runner import (
+    cells_of,
+    compare_cells,
+    list_cells,
+    read_experiment,
+    read_results,
+)
+from treenlp.experiment.lab.statistics import holm, mean_and_deviation, share_right
+from treenlp.experiment.scores import bootstrap_units
+from treenlp.tasks.sentiment import NEUTRAL
+
+__all__ = ["summarize", "write_report"]
+
+_MARKERS = "osv^D*P<>Xhd"
+
+
+def write_report(folder: Path, output: Path | None = None, *, plots: bool = True) -> Path:
+    """Write ``results.md``, ``results.json`` and, with matplotlib, the plots as PNG and SVG.
+
+    Args:
+        folder: that `run_experiment` filled; cells without a finished seed are left out.
+        output: where to write; None means the folder itself.
+        plots: whether to draw.
+
+    Returns:
+        The Markdown file.
+
+    Raises:
+        ConfigError: if nothing is finished, or matplotlib is missing.
+    """
+    output = folder if output is None else output
+    output.mkdir(parents=True, exist_ok=True)
+    summary = summarize(folder)
+    drawn = _draw(folder, summary, output) if plots else []
+    text = json.dumps(summary, ensure_ascii=False, indent=1)
+    (output / "results.json").write_text(text + "\n", encoding="utf-8")
+    path = output / "results.md"
+    path.write_text(_markdown(summary, drawn), encoding="utf-8")
+    return path
+
+
+def summarize(folder: Path) -> dict[str, Any]:
+    """Put everything together that the report says, as plain values."""
+    config = read_experiment(folder)
+    corpora = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
+    states = {state.name: state for state in list_cells(folder)}
+    cells = [cell for cell in cells_of(config) if states[cell.name].seeds]
+    if not cells:
+        raise ConfigError(f"nothing in {folder} is finished; run `treenlp experiment run` first")
+    rows = []
+    for cell in cells:
+        runs = read_results(folder, cell.name)
+        corpus = corpora[str(cell.gap)]
+        rows.append({"name": cell.name, **_figures(runs, corpus)})
+    best = max(rows, key=lambda row: row["dev"][0])
+    others = [row["name"] for row in rows if row["name"] != best["name"]]
+    comparable = [name for name in others if _gap(name) == _gap(best["name"])]
+    found = {name: compare_cells(folder, best["name"], name) for name in comparable}
+    corrected = holm({name: p for name, (_, p) in found.items()})
+    return {
+        "question": config.question,
+        "config": config.to_toml(),
+        "commit": _commit(),
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+        },
+        "corpora": {gap: corpus["digest"] for gap, corpus in corpora.items()},
+        "classes": next(iter(corpora.values()))["classes"],
+        "unfinished": [name for name, state in states.items() if state.seeds < state.wanted],
+        "cells": rows,
+        "best": best["name"],
+        "against_best": {
+            name: {"difference": difference, "p": p, "p_holm": corrected[name]}
+            for name, (difference, p) in found.items()
+        },
+    }
+
+
+def _gap(name: str) -> str:
+    return next((part for part in name.split(".") if part.startswith("gap")), "")
+
+
+def _figures(runs: Sequence[dict[str, Any]], corpus: dict[str, Any]) -> dict[str, Any]:
+    targets = np.array(runs[0]["test"]["targets"])
+    answers = np.array([run["test"]["roots"] for run in runs])
+    share = share_right(answers, targets)
+    _, low, high = bootstrap_units(len(share), lambda chosen: float(share[chosen].mean()))
+    figures: dict[str, Any] = {
+        "n": len(runs),
+        "dev": mean_and_deviation([run["dev"] for run in runs]),
+        "test": mean_and_deviation([float((row == targets).mean()) for row in answers]),
+        "interval": [low, high],
+        "parameters": runs[0]["parameters"],
+        "train_items": runs[0]["train_items"],
+        "seconds": mean_and_deviation([run["seconds"] for run in runs])[0],
+        "learn": {name: runs[0]["learn"][name] for name in ("lr", "dropout", "hidden_size")},
+        "history": [run["history"] for run in runs],
+        "by_length": _by_bins(share, np.array(corpus["lengths"])),
+        "by_depth": _by_bins(share, np.array(corpus["depths"])),
+    }
+    totals = [np.array(run["test"]["total"]).sum() for run in runs]
+    if totals[0] > len(targets):
+        nodes = [sum(run["test"]["right"]) / sum(run["test"]["total"]) for run in runs]
+        figures["nodes"] = mean_and_deviation(nodes)
+    if len(corpus["classes"]) == 2 * NEUTRAL + 1:
+        sided = targets != NEUTRAL
+        binary = [float(((r > NEUTRAL) == (targets > NEUTRAL))[sided].mean()) for r in answers]
+        figures["binary"] = mean_and_deviation(binary)
+    size = len(corpus["classes"])
+    confusion = np.zeros((size, size), dtype=int)
+    for row in answers:
+        np.add.at(confusion, (targets, row), 1)
+    figures["confusion"] = confusion.tolist()
+    return figures
+
+
+def _by_bins(share: np.ndarray, values: np.ndarray) -> list[dict[str, float]]:
+    """Accuracy in up to five groups of about equal size."""
+    edges = np.unique(np.quantile(values, [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]))
+    found = []
+    for n, low in enumerate(edges[:-1]):
+        is_last = n == len(edges) - 2
+        chosen = (values >= low) & (
+            (values <= edges[n + 1]) if is_last else (values < edges[n + 1])
+        )
+        if chosen.any():
+            found.append(
+                {
+                    "from": float(values[chosen].min()),
+                    "to": float(values[chosen].max()),
+                    "items": int(chosen.sum()),
+                    "accuracy": float(share[chosen].mean()),
+                }
+            )
+    return found
+
+
+def _commit() -> str:
+    """The checkout's commit; empty outside one."""
+    where = Path(__file__).resolve().parent
+    try:
+        command = ["git", "-C", str(where), "rev-parse", "HEAD"]
+        found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return found.stdout.strip() if found.returncode == 0 else ""
+
+
+def _markdown(summary: dict[str, Any], drawn: Sequence[str]) -> str:
+    cells = summary["cells"]
+    lines = [summary["question"], ""] if summary["question"] else []
+    has_nodes = any("nodes" in cell for cell in cells)
+    has_binary = any("binary" in cell for cell in cells)
+    head = ["cell", "test accuracy, % (sd)", "95 % interval"]
+    head += ["two sides"] if has_binary else []
+    head += ["all phrases"] if has_nodes else []
+    head += ["dev", "n", "parameters", "seconds a run", "against the best: difference, p (Holm)"]
+    lines += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for cell in sorted(cells, key=lambda cell: -cell["test"][0]):
+        low, high = cell["interval"]
+        row = [cell["name"], _share(cell["test"]), f"{100 * low:.1f} to {100 * high:.1f}"]
+        row += [_share(cell.get("binary"))] if has_binary else []
+        row += [_share(cell.get("nodes"))] if has_nodes else []
+        row += [_share(cell["dev"]), str(cell["n"]), f"{cell['parameters']:,}"]
+        row += [f"{cell['seconds']:.0f}", _difference(summary, cell["name"])]
+        lines.append("| " + " | ".join(row) + " |")
+    if summary["unfinished"]:
+        lines += ["", f"Not finished: {', '.join(summary['unfinished'])}."]
+    lines += [
+        "",
+        f"The best on dev is {summary['best']}; the others are compared with it on the same test "
+        "sentences.",
+    ]
+    for name in drawn:
+        lines += ["", f"![{name}]({name}.png)"]
+    return "\n".join(lines) + "\n"
+
+
+def _share(found: Sequence[float] | None) -> str:
+    if found is None:
+        return "–"
+    mean, deviation = (100 * value for value in found)
+    return f"{mean:.1f}" if np.isnan(deviation) else f"{mean:.1f} ({deviation:.1f})"
+
+
+def _difference(summary: dict[str, Any], name: str) -> str:
+    if name == summary["best"]:
+        return "best on dev"
+    found = summary["against_best"].get(name)
+    if found is None:
+        return "–"
+    return f"{-100 * found['difference']:+.1f}, {found['p_holm']:.3f}"
+
+
+def _draw(folder: Path, summary: dict[str, Any], output: Path) -> list[str]:
+    """Draw what there is something to draw of; returns the names of the plots."""
+    try:
+        import matplotlib
+
+        matplotlib.use("Agg", force=False)
+        from matplotlib import pyplot
+    except ImportError as error:
+        raise ConfigError(
+            "plots need matplotlib, which is not installed; pip install 'treenlp[plots]', or "
+            "report without plots"
+        ) from error
+    config = read_experiment(folder)
+    by_name = {cell["name"]: cell for cell in summary["cells"]}
+    series: dict[str, tuple[str, dict[str, list[tuple[float, float]]]]] = {
+        "learning": ("optimizer step", {}),
+        "length": ("words of the sentence", {}),
+        "depth": ("height of the tree", {}),
+        "train_size": ("training sentences", {}),
+        "gap": ("words between", {}),
+    }
+    for cell in cells_of(config):
+        found = by_name.get(cell.name)
+        if found is None:
+            continue
+        base = cell.name.replace(f".n{cell.train_size}", "").replace(f".gap{cell.gap}", "")
+        series["learning"][1][cell.name] = [tuple(point) for point in found["history"][0]]
+        for what in ("length", "depth"):
+            bins = found[f"by_{what}"]
+            if len(bins) > 1:
+                points = [((row["from"] + row["to"]) / 2, row["accuracy"]) for row in bins]
+                series[what][1][cell.name] = points
+        if len(config.grid.train_sizes) > 1:
+            point = (found["train_items"], found["test"][0])
+            series["train_size"][1].setdefault(base, []).append(point)
+        if len(config.grid.gaps) > 1:
+            series["gap"][1].setdefault(base, []).append((cell.gap, found["test"][0]))
+    drawn = []
+    for name, (axis, lines) in series.items():
+        if not lines or len(lines) > 40:
+            continue
+        figure, axes = pyplot.subplots(figsize=(7, 4.5))
+        for n, (label, points) in enumerate(sorted(lines.items())):
+            xs, ys = zip(*sorted(points), strict=True)
+            marker = _MARKERS[n % len(_MARKERS)]
+            axes.plot(xs, [100 * y for y in ys], marker=marker, markersize=4, label=label)
+        axes.set_xlabel(axis)
+        axes.set_ylabel("dev accuracy, %" if name == "learning" else "test accuracy, %")
+        if name == "train_size":
+            axes.set_xscale("log")
+        axes.legend(fontsize=7)
+        drawn.append(_save(pyplot, figure, output, name))
+    confusion = np.array(by_name[summary["best"]]["confusion"], dtype=float)
+    confusion /= confusion.sum(1, keepdims=True).clip(min=1)
+    figure, axes = pyplot.subplots(figsize=(5.5, 4.5))
+    image = axes.imshow(100 * confusion, cmap="Blues", vmin=0, vmax=100)
+    ticks = range(len(summary["classes"]))
+    axes.set_xticks(ticks, summary["classes"], rotation=30, ha="right", fontsize=7)
+    axes.set_yticks(ticks, summary["classes"], fontsize=7)
+    axes.set_xlabel("judged")
+    axes.set_ylabel("meant")
+    figure.colorbar(image, label="% of the row")
+    drawn.append(_save(pyplot, figure, output, "confusion"))
+    return drawn
+
+
+def _save(pyplot: Any, figure: Any, output: Path, name: str) -> str:
+    figure.tight_layout()
+    figure.savefig(output / f"{name}.png", dpi=120)
+    figure.savefig(output / f"{name}.svg", metadata={"Date": None})
+    pyplot.close(figure)
+    return name

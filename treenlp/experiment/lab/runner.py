@@ -1,0 +1,416 @@
+"""Runs every cell of an experiment: the same search, the same seeds, the test set once a run.
+
+A folder holds one experiment. Each cell is a folder in it, each trial and each seed a folder in
+that; whatever is done is kept, so a run that was killed at any moment goes on to the numbers of an
+uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from treenlp.composition import NETWORKS
+from treenlp.errors import ConfigError, DataError
+from treenlp.experiment.lab.classifier import Answers, ClassifierTask, PhraseClassifier, answer
+from treenlp.experiment.lab.config import ExperimentConfig, LearnConfig
+from treenlp.experiment.lab.corpus import Corpus, Item, read_corpus
+from treenlp.experiment.lab.statistics import paired_p_value, share_right
+from treenlp.experiment.trainer import BEST_FILE, Evaluation, TrainConfig, fit, read_history
+
+__all__ = [
+    "CONFIG_FILE",
+    "RESULT_FILE",
+    "Cell",
+    "CellState",
+    "RunProgress",
+    "cells_of",
+    "compare_cells",
+    "list_cells",
+    "read_experiment",
+    "read_results",
+    "run_experiment",
+]
+
+CONFIG_FILE = "experiment.toml"
+RESULT_FILE = "result.json"
+_CORPUS_FILE = "corpus.json"
+_NO_TREES = "words"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One combination of what an experiment compares.
+
+    Attributes:
+        model: network.
+        trees: kind of trees; "words" for a sequence model.
+        leaves: kind of leaf vectors.
+        train_size: sentences learned from; 0 means all.
+        gap: of the made-up tasks; 0 where there is none.
+    """
+
+    model: str
+    trees: str
+    leaves: str
+    train_size: int
+    gap: int
+
+    @property
+    def name(self) -> str:
+        """Folder name, and what `compare` takes."""
+        parts = [self.model, self.trees, self.leaves]
+        parts += [f"n{self.train_size}"] if self.train_size else []
+        parts += [f"gap{self.gap}"] if self.gap else []
+        return ".".join(parts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunProgress:
+    """Where an experiment is.
+
+    Attributes:
+        done: runs that are finished, trials included.
+        total: runs in all.
+        cell: name of the cell at work.
+        run: "trial-2" or "seed-0".
+        dev: best dev accuracy of the run that was just finished; nan before.
+    """
+
+    done: int
+    total: int
+    cell: str
+    run: str
+    dev: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellState:
+    """What is there of a cell.
+
+    Attributes:
+        name: of the cell.
+        trials: finished trials.
+        seeds: finished seeds.
+        wanted: seeds in all.
+        dev: mean best dev accuracy of the finished seeds; nan without any.
+    """
+
+    name: str
+    trials: int
+    seeds: int
+    wanted: int
+    dev: float
+
+
+def cells_of(config: ExperimentConfig) -> list[Cell]:
+    """List all cells; a sequence model stands once, whatever trees there are."""
+    grid = config.grid
+    made_up = config.data.task != "sst"
+    gaps = (grid.gaps or (config.data.gap,)) if made_up else (0,)
+    found: dict[str, Cell] = {}
+    for gap in gaps:
+        for size in grid.train_sizes:
+            for leaves in grid.leaves:
+                for model in grid.models:
+                    reads_trees = NETWORKS[model].reads == "trees"
+                    for trees in grid.trees if reads_trees else (_NO_TREES,):
+                        cell = Cell(
+                            model=model, trees=trees, leaves=leaves, train_size=size, gap=gap
+                        )
+                        found[cell.name] = cell
+    return list(found.values())
+
+
+def run_experiment(
+    config: ExperimentConfig,
+    folder: Path,
+    *,
+    cache: Path | None = None,
+    report: Callable[[RunProgress], None] = lambda progress: None,
+    say: Callable[[str], None] = lambda text: None,
+) -> None:
+    """Run what is not done yet.
+
+    Args:
+        config: the experiment.
+        folder: of the results; one that holds another experiment is refused.
+        cache: folder of leaf vectors and trees, which several experiments may share; None puts it
+            into `folder`.
+        report: called after every run.
+        say: gets a line about other long work.
+
+    Raises:
+        ConfigError: if the folder belongs to another config.
+    """
+    claim(folder, config)
+    cells = cells_of(config)
+    per_cell = config.search.trials + config.grid.seeds
+    total, done = per_cell * len(cells), 0
+    corpora: dict[int, Corpus] = {}
+    for cell in cells:
+        runs = _runs(folder / cell.name, config)
+        if not all((run / RESULT_FILE).is_file() for run in runs):
+            if cell.gap not in corpora:
+                corpora.clear()  # cells come gap by gap
+                corpora[cell.gap] = _corpus(
+                    config, folder, cell.gap, cache or folder / "cache", say
+                )
+            for run, dev in _run_cell(folder / cell.name, cell, corpora[cell.gap], config):
+                done += 1
+                report(RunProgress(done=done, total=total, cell=cell.name, run=run, dev=dev))
+        else:
+            done += per_cell
+            report(RunProgress(done=done, total=total, cell=cell.name, run="kept", dev=math.nan))
+
+
+def claim(folder: Path, config: ExperimentConfig) -> None:
+    """Write the config into a new folder, or check that it is the folder's own."""
+    path = folder / CONFIG_FILE
+    if path.is_file():
+        if ExperimentConfig.read(path) != config:
+            raise ConfigError(
+                f"{path} is of another experiment; give another folder, or delete this one"
+            )
+        return
+    if folder.is_dir() and any(child.name != "cache" for child in folder.iterdir()):
+        raise ConfigError(f"{folder} holds other things than an experiment; give another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(config.to_toml(), encoding="utf-8")
+
+
+def read_experiment(folder: Path) -> ExperimentConfig:
+    """Read the config of a folder that `run_experiment` wrote."""
+    if not (folder / CONFIG_FILE).is_file():
+        raise ConfigError(
+            f"found no {CONFIG_FILE} in {folder}; expected a folder that `treenlp experiment run` "
+            "wrote"
+        )
+    return ExperimentConfig.read(folder / CONFIG_FILE)
+
+
+def _corpus(
+    config: ExperimentConfig, folder: Path, gap: int, cache: Path, say: Callable[[str], None]
+) -> Corpus:
+    corpus = read_corpus(
+        config.data,
+        cache,
+        leaves=config.grid.leaves,
+        trees=config.grid.trees,
+        gap=gap,
+        say=say,
+    )
+    for part, items in corpus.parts.items():
+        if not items:
+            raise DataError(f"the part {part!r} of {config.data.task} is empty, expected items")
+    path = folder / _CORPUS_FILE
+    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    values = {
+        "digest": corpus.digest,
+        "classes": list(corpus.classes),
+        "lengths": [item.size for item in corpus.parts["test"]],
+        "depths": [_depth(item) for item in corpus.parts["test"]],
+    }
+    if known.get(str(gap), values) != values:
+        raise ConfigError(f"{path} describes other data than there are now; give another folder")
+    path.write_text(json.dumps({**known, str(gap): values}) + "\n", encoding="utf-8")
+    return corpus
+
+
+def _depth(item: Item) -> int:
+    """Height of the first of its own trees; 0 without any."""
+    return next((int(shape.heights.max()) for shape in item.shapes.values() if item.size > 1), 0)
+
+
+def _runs(folder: Path, config: ExperimentConfig) -> list[Path]:
+    trials = [folder / f"trial-{n}" for n in range(config.search.trials)]
+    return trials + [folder / f"seed-{n}" for n in range(config.grid.seeds)]
+
+
+def _run_cell(
+    folder: Path, cell: Cell, corpus: Corpus, config: ExperimentConfig
+) -> Iterator[tuple[str, float]]:
+    """Search, then run every seed with the settings of the best trial."""
+    best, highest = config.learn, -1.0
+    for n in range(config.search.trials):
+        learn = _draw(config, n)
+        result = _run(folder / f"trial-{n}", cell, corpus, config, learn, seed=0, is_trial=True)
+        if result["dev"] > highest:
+            best = replace(learn, epochs=config.learn.epochs)
+            highest = result["dev"]
+        yield f"trial-{n}", result["dev"]
+    for seed in range(config.grid.seeds):
+        result = _run(folder / f"seed-{seed}", cell, corpus, config, best, seed=seed)
+        yield f"seed-{seed}", result["dev"]
+
+
+def _draw(config: ExperimentConfig, trial: int) -> LearnConfig:
+    """Settings of a trial: the same for the same trial of every cell."""
+    rng = random.Random(f"search {trial}")
+    low, high = map(math.log, config.search.lr)
+    return replace(
+        config.learn,
+        epochs=config.search.epochs,
+        lr=math.exp(rng.uniform(low, high)),
+        dropout=rng.choice(config.search.dropout),
+        hidden_size=rng.choice(config.search.hidden_size),
+    )
+
+
+def _run(
+    folder: Path,
+    cell: Cell,
+    corpus: Corpus,
+    config: ExperimentConfig,
+    learn: LearnConfig,
+    *,
+    seed: int,
+    is_trial: bool = False,
+) -> dict[str, Any]:
+    """Train once, keep the best weights on dev and, unless it is a trial, score the test set."""
+    done = folder / RESULT_FILE
+    if done.is_file():
+        found: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
+        return found
+    started = time.monotonic()
+    items = _chosen(corpus.parts["train"], cell.train_size, seed)
+    per_epoch = math.ceil(len(items) / learn.batch_size)
+    torch.manual_seed(seed)
+    vectors = corpus.vectors[cell.leaves]
+    model = PhraseClassifier(
+        cell.model, vectors.shape[1], learn.hidden_size, len(corpus.classes), learn.dropout
+    )
+    phrases = config.data.phrases and config.data.task == "sst"
+    task = ClassifierTask(
+        model,
+        corpus,
+        items,
+        network=cell.model,
+        trees=cell.trees,
+        leaves=cell.leaves,
+        phrases=phrases,
+        batch_size=learn.batch_size,
+        steps=per_epoch * learn.epochs,
+        seed=seed,
+    )
+    dev = corpus.parts["dev"]
+    fit(
+        model,
+        task,
+        TrainConfig(
+            steps=per_epoch * learn.epochs,
+            lr=learn.lr,
+            trunk_lr=learn.lr,
+            weight_decay=learn.weight_decay,
+            seed=seed,
+            bf16=False,
+        ),
+        folder,
+        evaluation=Evaluation(
+            score=lambda: answer(task, dev).accuracy, every=per_epoch, patience=learn.patience
+        ),
+    )
+    model.load_state_dict(load_file(folder / BEST_FILE))
+    result: dict[str, Any] = {
+        "cell": asdict(cell),
+        "seed": seed,
+        "learn": asdict(learn),
+        "train_items": len(items),
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "seconds": round(time.monotonic() - started, 1),
+        "history": read_history(folder),
+        "dev": answer(task, dev).accuracy,
+    }
+    if not is_trial:
+        result["test"] = _values(answer(task, corpus.parts["test"]))
+    partial = folder / f"{RESULT_FILE}.partial"
+    partial.write_text(json.dumps(result) + "\n", encoding="utf-8")
+    partial.replace(done)
+    for checkpoint in folder.glob("checkpoint-*.safetensors"):
+        checkpoint.unlink()  # the best weights stay
+    return result
+
+
+def _chosen(items: Sequence[Item], size: int, seed: int) -> list[Item]:
+    if not size:
+        return list(items)
+    if size > len(items):
+        raise ConfigError(f"found train_sizes with {size}, expected at most {len(items)}")
+    return random.Random(f"train {seed}").sample(list(items), size)
+
+
+def _values(answers: Answers) -> dict[str, list[int]]:
+    return {
+        name: np.asarray(getattr(answers, name)).tolist() for name in Answers.__dataclass_fields__
+    }
+
+
+def list_cells(folder: Path) -> list[CellState]:
+    """Say what is done of the experiment in a folder."""
+    config = read_experiment(folder)
+    states = []
+    for cell in cells_of(config):
+        runs = [run for run in _runs(folder / cell.name, config) if (run / RESULT_FILE).is_file()]
+        seeds = [run for run in runs if run.name.startswith("seed")]
+        devs = [json.loads((run / RESULT_FILE).read_text(encoding="utf-8"))["dev"] for run in seeds]
+        states.append(
+            CellState(
+                name=cell.name,
+                trials=len(runs) - len(seeds),
+                seeds=len(seeds),
+                wanted=config.grid.seeds,
+                dev=float(np.mean(devs)) if devs else math.nan,
+            )
+        )
+    return states
+
+
+def read_results(folder: Path, cell: str) -> list[dict[str, Any]]:
+    """Read the finished seeds of a cell.
+
+    Raises:
+        ConfigError: if the experiment has no such cell, or none of its seeds is done.
+    """
+    config = read_experiment(folder)
+    known = [found.name for found in cells_of(config)]
+    if cell not in known:
+        raise ConfigError(f"found the cell {cell!r}, expected one of: {', '.join(known)}")
+    paths = [folder / cell / f"seed-{n}" / RESULT_FILE for n in range(config.grid.seeds)]
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()]
+    if not found:
+        raise ConfigError(f"no seed of {cell} is done; run `treenlp experiment run` first")
+    return found
+
+
+def compare_cells(folder: Path, first: str, second: str) -> tuple[float, float]:
+    """Compare two cells on the same test sentences.
+
+    Args:
+        folder: of the experiment.
+        first: name of a cell.
+        second: name of another one.
+
+    Returns:
+        How much more often the first is right, as a share, and the two-sided p-value.
+
+    Raises:
+        ConfigError: if there is no such cell, or the two were measured on other sentences.
+    """
+    shares = []
+    for name in (first, second):
+        runs = [result["test"] for result in read_results(folder, name)]
+        shares.append((share_right([run["roots"] for run in runs], runs[0]["targets"]), runs[0]))
+    if shares[0][1]["targets"] != shares[1][1]["targets"]:
+        raise ConfigError(f"{first} and {second} were measured on other sentences")
+    one, other = shares[0][0], shares[1][0]
+    return float((one - other).mean()), paired_p_value(one, other)
