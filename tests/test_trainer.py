@@ -8,10 +8,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from treenlp.errors import ConfigError
-from treenlp.experiment.trainer import Progress, TrainConfig, TrainingDivergedError, fit
+from treenlp.experiment.trainer import (
+    BEST_FILE,
+    Evaluation,
+    Progress,
+    TrainConfig,
+    TrainingDivergedError,
+    fit,
+    read_history,
+)
 
 CONFIG = TrainConfig(steps=12, lr=0.05, bf16=False)
 
@@ -85,3 +94,51 @@ def test_progress_is_reported(tmp_path: Path) -> None:
     fit(model, model, CONFIG, tmp_path, report=seen.append, every=5)
     assert [progress.step for progress in seen] == [5, 10, 12]
     assert all(progress.steps == 12 and progress.loss > 0 for progress in seen)
+
+
+def rising() -> Evaluation:
+    """A score that falls after the sixth step, whatever the model."""
+    steps = iter(range(100))
+    return Evaluation(score=lambda: -abs(next(steps) - 2.0), every=2, patience=2)
+
+
+def test_the_best_weights_are_kept_and_nothing_better_ends_the_run(tmp_path: Path) -> None:
+    model = Line()
+    assert fit(model, model, CONFIG, tmp_path, evaluation=rising())
+    assert read_history(tmp_path) == [(2, -2.0), (4, -1.0), (6, 0.0), (8, -1.0), (10, -2.0)]
+    best = load_file(tmp_path / BEST_FILE)
+    at_six: dict[str, Tensor] = {}
+
+    class Watched(Line):
+        def batch(self, step: int) -> tuple[int, Tensor]:
+            if step == 6:
+                at_six.update({n: p.detach().clone() for n, p in self.named_parameters()})
+            return super().batch(step)
+
+    watched = Watched()
+    fit(watched, watched, CONFIG, tmp_path / "watched")
+    assert all(torch.equal(best[name], value) for name, value in at_six.items())
+
+
+def test_an_early_stop_survives_an_interruption(tmp_path: Path) -> None:
+    """Scores come from the weights, so a resumed run sees what the whole one saw."""
+
+    def evaluation(model: Line) -> Evaluation:
+        points = torch.ones(4, 3)
+
+        def score() -> float:
+            model.eval()
+            with torch.no_grad():
+                return -float(((model.layer(points)[:, 0] - 3.0) ** 2).mean())
+
+        return Evaluation(score=score, every=2, patience=3)
+
+    whole, broken = Line(), Line(interrupt_at=7)
+    fit(whole, whole, CONFIG, tmp_path / "whole", evaluation=evaluation(whole))
+    with pytest.raises(KeyboardInterrupt):
+        fit(broken, broken, CONFIG, tmp_path / "broken", evaluation=evaluation(broken))
+    again = Line()
+    fit(again, again, CONFIG, tmp_path / "broken", evaluation=evaluation(again))
+    assert read_history(tmp_path / "broken") == read_history(tmp_path / "whole")
+    for name, value in load_file(tmp_path / "whole" / BEST_FILE).items():
+        assert torch.equal(value, load_file(tmp_path / "broken" / BEST_FILE)[name])

@@ -37,6 +37,10 @@ def run(
         Path | None,
         typer.Option("--cache", help="Folder of leaf vectors and trees that experiments share."),
     ] = None,
+    model: Annotated[
+        str,
+        typer.Option("--model", help="Model whose trunk makes the leaves and whose parser trees."),
+    ] = "zh-en-1",
 ) -> None:
     """Run every cell of an experiment; started again it goes on where it stopped.
 
@@ -47,6 +51,7 @@ def run(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from treenlp.catalogue import model_directory
     from treenlp.experiment.lab import ExperimentConfig, run_experiment
 
     found = ExperimentConfig.read(config)
@@ -73,6 +78,7 @@ def run(
         run_experiment(
             found,
             output,
+            model=model_directory(model),
             cache=cache,
             report=report,
             say=lambda text: console.print(f"treenlp: {text}", highlight=False),

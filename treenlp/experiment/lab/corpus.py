@@ -18,10 +18,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from treenlp.catalogue import model_directory
 from treenlp.composition import ControlName, TreeShape, control_shape
 from treenlp.data.sentiment import SentimentTree, read_sst
-from treenlp.errors import DataError
+from treenlp.errors import ConfigError, DataError
 from treenlp.experiment.lab.config import DataConfig
 from treenlp.experiment.meaning_stage import PieceStore, parse_cached
 from treenlp.parsing.parser import load_parser, load_trunk
@@ -38,7 +37,6 @@ FROZEN_LAYERS = 6
 """Trunk layers under contextual leaves; those above were tuned to tasks, one of them this one."""
 
 _CONTROLS: tuple[ControlName, ...] = ("right", "left", "balanced", "random")
-_MODEL = "zh-en-1"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -96,6 +94,7 @@ def read_corpus(
     leaves: Sequence[str],
     trees: Sequence[str],
     gap: int,
+    model: Path | None,
     say: Callable[[str], None],
 ) -> Corpus:
     """Make the corpus of an experiment.
@@ -106,15 +105,23 @@ def read_corpus(
         leaves: kinds of leaf vectors that are needed (sst).
         trees: kinds of trees that are needed (sst).
         gap: of the made-up tasks.
+        model: folder whose trunk and parser are used (sst).
         say: gets a line about long work.
+
+    Raises:
+        DataError: if the data are not there.
+        ConfigError: if a model is needed and none is given.
     """
     if config.task == "sst":
-        return read_sst_corpus(cache, leaves=leaves, trees=trees, say=say)
+        if model is None:
+            raise ConfigError("found no model, expected the folder of one: sst needs its trunk")
+        return read_sst_corpus(cache, model, leaves=leaves, trees=trees, say=say)
     return make_recall(config.items, gap, agreement=config.task == "agreement")
 
 
 def read_sst_corpus(
     cache: Path,
+    model: Path,
     *,
     leaves: Sequence[str],
     trees: Sequence[str],
@@ -126,9 +133,8 @@ def read_sst_corpus(
         Sentence(text=item.text, start=0, end=len(item.text), lang="en", atoms=tuple(item.words))
         for item in found
     ]
-    folder = model_directory(_MODEL)
-    trunk = load_trunk(folder).float()
-    parser = load_parser(folder, trunk=trunk)
+    trunk = load_trunk(model).float()
+    parser = load_parser(model, trunk=trunk)
     shapes: list[dict[str, TreeShape]] = [
         {"gold": TreeShape.from_tree(item.tree)} if "gold" in trees else {} for item in found
     ]

@@ -136,6 +136,7 @@ def run_experiment(
     config: ExperimentConfig,
     folder: Path,
     *,
+    model: Path | None = None,
     cache: Path | None = None,
     report: Callable[[RunProgress], None] = lambda progress: None,
     say: Callable[[str], None] = lambda text: None,
@@ -145,6 +146,7 @@ def run_experiment(
     Args:
         config: the experiment.
         folder: of the results; one that holds another experiment is refused.
+        model: folder whose trunk makes the leaves and whose parser the trees (sst).
         cache: folder of leaf vectors and trees, which several experiments may share; None puts it
             into `folder`.
         report: called after every run.
@@ -164,7 +166,7 @@ def run_experiment(
             if cell.gap not in corpora:
                 corpora.clear()  # cells come gap by gap
                 corpora[cell.gap] = _corpus(
-                    config, folder, cell.gap, cache or folder / "cache", say
+                    config, folder, cell.gap, model, cache or folder / "cache", say
                 )
             for run, dev in _run_cell(folder / cell.name, cell, corpora[cell.gap], config):
                 done += 1
@@ -200,7 +202,12 @@ def read_experiment(folder: Path) -> ExperimentConfig:
 
 
 def _corpus(
-    config: ExperimentConfig, folder: Path, gap: int, cache: Path, say: Callable[[str], None]
+    config: ExperimentConfig,
+    folder: Path,
+    gap: int,
+    model: Path | None,
+    cache: Path,
+    say: Callable[[str], None],
 ) -> Corpus:
     corpus = read_corpus(
         config.data,
@@ -208,6 +215,7 @@ def _corpus(
         leaves=config.grid.leaves,
         trees=config.grid.trees,
         gap=gap,
+        model=model,
         say=say,
     )
     for part, items in corpus.parts.items():

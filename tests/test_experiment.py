@@ -1,0 +1,328 @@
+"""The laboratory: configs without loss, runs that resume, statistics, reports, bad input."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from treenlp.cli.app import app
+from treenlp.composition import SequenceBatch, TreeBatch, TreeShape
+from treenlp.errors import ConfigError, DataError
+from treenlp.experiment.lab.classifier import ClassifierTask, PhraseClassifier, answer
+from treenlp.experiment.lab.config import (
+    DataConfig,
+    ExperimentConfig,
+    GridConfig,
+    LearnConfig,
+    SearchConfig,
+)
+from treenlp.experiment.lab.corpus import Corpus, Item, make_recall
+from treenlp.experiment.lab.report import write_report
+from treenlp.experiment.lab.runner import cells_of, compare_cells, list_cells, run_experiment
+from treenlp.experiment.lab.statistics import (
+    holm,
+    mean_and_deviation,
+    paired_p_value,
+    share_right,
+)
+
+SMALL = ExperimentConfig(
+    question="Does it run?",
+    data=DataConfig(task="recall", gap=3, items=40),
+    grid=GridConfig(
+        models=("lstm", "tree-lstm"), trees=("right",), train_sizes=(0, 20), gaps=(2, 3), seeds=2
+    ),
+    learn=LearnConfig(epochs=3, batch_size=10, hidden_size=8, lr=0.01),
+    search=SearchConfig(trials=2, epochs=1, hidden_size=(8,)),
+)
+
+
+# Configs
+
+
+@given(
+    st.builds(
+        ExperimentConfig,
+        question=st.text(),
+        data=st.builds(DataConfig, phrases=st.booleans(), gap=st.integers(1, 10**6)),
+        grid=st.builds(
+            GridConfig,
+            models=st.lists(st.sampled_from(("lstm", "tensor")), min_size=1).map(tuple),
+            train_sizes=st.lists(st.integers(0, 10**6), min_size=1).map(tuple),
+        ),
+        learn=st.builds(
+            LearnConfig,
+            lr=st.floats(1e-12, 10.0, exclude_min=True),
+            dropout=st.floats(0.0, 1.0, exclude_max=True),
+        ),
+    )
+)
+def test_toml_keeps_everything(config: ExperimentConfig) -> None:
+    assert ExperimentConfig.from_toml(config.to_toml(), source="memory") == config
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[grid]\nmodel = ['lstm']", r"mine: found the key 'grid.model'; did you mean grid.models"),
+        ("quesion = 'x'", "found the key 'quesion'; did you mean question"),
+        ("[grid]\nmodels = ['lstn']", "found models with 'lstn'; did you mean 'lstm'"),
+        ("[grid]\nmodels = ['child-sum-lstm']", "found models with 'child-sum-lstm'"),
+        ("[grid]\nmodels = 'lstm'", "found grid.models = 'lstm', expected a list"),
+        ("[grid]\nmodels = []", "found no models, expected one or more"),
+        ("[grid]\nseeds = 1.5", "found grid.seeds = 1.5, a float; expected a int"),
+        ("[grid]\nseeds = true", "found grid.seeds = True, a bool; expected a int"),
+        ("[learn]\nepochs = 0", "found epochs = 0, expected 1 or more"),
+        ("[learn]\ndropout = 1.0", "found dropout = 1.0"),
+        ("[search]\nlr = [0.1]", "found lr = "),
+        ("data = 3", "found data = 3, expected a table"),
+        ("[data]\ntask = 'recall'", "found the trees 'gold' with the task 'recall'"),
+        ("[data", "mine is no TOML"),
+    ],
+)
+def test_bad_configs_say_what_is_wrong(text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        ExperimentConfig.from_toml(text, source="mine")
+
+
+def test_settings_change_one_value() -> None:
+    config = ExperimentConfig().with_setting("grid.models=['lstm']").with_setting("question=why")
+    assert config.grid.models == ("lstm",)
+    assert config.question == "why"
+    with pytest.raises(ConfigError, match="did you mean learn.lr"):
+        config.with_setting("learn.rl=1")
+    with pytest.raises(ConfigError, match="expected PART.NAME=VALUE"):
+        config.with_setting("learn.lr")
+
+
+def test_cells_are_every_combination_once() -> None:
+    config = replace(SMALL, grid=replace(SMALL.grid, trees=("right", "balanced")))
+    names = [cell.name for cell in cells_of(config)]
+    assert len(names) == len(set(names)) == 2 * 2 * (1 + 2)
+    assert "lstm.words.contextual.n20.gap3" in names
+
+
+# Classifiers
+
+
+def sentence_corpus() -> Corpus:
+    shape = TreeShape.from_splits([2, 1], 3)
+    labels = {(0, 1): 2, (1, 2): 1, (2, 3): 3, (0, 2): 1, (0, 3): 0}
+    item = Item(start=0, size=3, shapes={"gold": shape}, labels=labels, root=0)
+    other = Item(start=3, size=1, labels={(0, 1): 4}, root=4)
+    vectors = np.random.default_rng(1).normal(size=(4, 6)).astype(np.float16)
+    parts = {"train": [item, other], "dev": [item], "test": [other, item]}
+    return Corpus(
+        vectors={"static": vectors},
+        parts=parts,  # type: ignore[arg-type]
+        classes=tuple("abcde"),
+        digest="",
+    )
+
+
+def task_of(network: str, *, trees: str = "gold", phrases: bool = True) -> ClassifierTask:
+    torch.manual_seed(0)
+    corpus = sentence_corpus()
+    return ClassifierTask(
+        PhraseClassifier(network, 6, 4, 5, 0.0),
+        corpus,
+        corpus.parts["train"][:1],
+        network=network,
+        trees=trees,
+        leaves="static",
+        phrases=phrases,
+        batch_size=1,
+        steps=3,
+        seed=0,
+    )
+
+
+def test_a_tree_model_judges_nodes_and_a_sequence_model_the_same_phrases() -> None:
+    tree, words = task_of("tree-lstm").batch(0), task_of("lstm").batch(0)
+    assert isinstance(tree.batch, TreeBatch)
+    assert isinstance(words.batch, SequenceBatch)
+    assert sorted(tree.targets.tolist()) == sorted(words.targets.tolist()) == [0, 1, 1, 2, 3]
+    assert words.batch.lengths.tolist() == [1, 1, 1, 2, 3]
+    assert words.leaves[3:5].tolist() == words.leaves[[0, 1]].tolist()  # the phrase's own words
+
+
+def test_under_other_trees_only_shared_phrases_have_a_class() -> None:
+    step = task_of("tree-lstm", trees="right").batch(0)
+    assert sorted(step.targets.tolist()) == [-1, 0, 1, 2, 3]
+
+
+def test_without_phrases_only_the_sentence_counts() -> None:
+    for network in ("tree-lstm", "lstm"):
+        task = task_of(network, phrases=False)
+        found = answer(task, task.items)
+        assert found.total.tolist() == [1]
+        assert found.right.tolist() == [int(found.roots[0] == found.targets[0])]
+
+
+def test_unknown_trees_are_named() -> None:
+    with pytest.raises(DataError, match="no trees of the kind 'parsed', expected one of: gold"):
+        task_of("tree-lstm", trees="parsed").batch(0)
+
+
+@pytest.mark.parametrize("agreement", [False, True])
+def test_the_answer_stands_at_the_beginning(agreement: bool) -> None:
+    corpus = make_recall(50, 7, agreement=agreement)
+    again = make_recall(50, 7, agreement=agreement)
+    assert corpus.digest == again.digest
+    first: dict[int, bytes] = {}
+    for item in corpus.parts["train"]:
+        vector = corpus.vectors["static"][item.start].tobytes()
+        assert item.size == 8
+        assert first.setdefault(item.root, vector) == vector
+    assert len(set(first.values())) == len(corpus.classes)
+
+
+# Statistics
+
+
+def test_the_sign_test_is_that_of_all_flips() -> None:
+    first, second = [1, 1, 1, 1, 0, 1], [0, 0, 0, 1, 1, 0]
+    differences = [a - b for a, b in zip(first, second, strict=True) if a != b]
+    extreme = sum(
+        abs(sum(d if n >> i & 1 else -d for i, d in enumerate(differences))) >= 3
+        for n in range(2 ** len(differences))
+    )
+    exact = extreme / 2 ** len(differences)
+    assert paired_p_value(first, second) == pytest.approx(exact, abs=0.02)
+    assert paired_p_value(first, second) == paired_p_value(second, first)
+    with pytest.raises(DataError, match="expected as many"):
+        paired_p_value([1], [1, 0])
+
+
+def test_holm_never_goes_down_and_never_exceeds_one() -> None:
+    assert holm({"a": 0.04, "b": 0.01, "c": 0.03}) == pytest.approx(
+        {"a": 0.06, "b": 0.03, "c": 0.06}
+    )
+    assert holm({"a": 0.9, "b": 0.8}) == {"a": 1.0, "b": 1.0}
+    assert holm({}) == {}
+
+
+def test_means_and_shares() -> None:
+    assert mean_and_deviation([2.0, 4.0]) == pytest.approx((3.0, math.sqrt(2.0)))
+    assert math.isnan(mean_and_deviation([1.0])[1])
+    assert share_right([[1, 2], [1, 3]], [1, 3]).tolist() == [1.0, 0.5]
+
+
+# Runs
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("experiment") / "run"
+    run_experiment(SMALL, folder)
+    return folder
+
+
+def answers(folder: Path) -> dict[str, object]:
+    found = {}
+    for path in sorted(folder.rglob("result.json")):
+        values = json.loads(path.read_text(encoding="utf-8"))
+        del values["seconds"]
+        found[str(path.relative_to(folder))] = values
+    return found
+
+
+def test_a_killed_experiment_resumes_to_the_same_numbers(finished: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "killed"
+    seen = 0
+
+    def kill(progress: object) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_experiment(SMALL, folder, report=kill)
+    assert len(answers(folder)) == 5
+    run_experiment(SMALL, folder)
+    assert answers(folder) == answers(finished)
+
+
+def test_a_folder_of_another_experiment_is_refused(finished: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is of another experiment"):
+        run_experiment(replace(SMALL, question="another"), finished)
+    (tmp_path / "diary.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(ConfigError, match="holds other things"):
+        run_experiment(SMALL, tmp_path)
+
+
+def test_every_cell_has_the_same_budget_and_the_test_set_is_scored_in_the_end(
+    finished: Path,
+) -> None:
+    states = list_cells(finished)
+    assert len(states) == 8
+    assert all((state.trials, state.seeds) == (2, 2) for state in states)
+    for path, values in answers(finished).items():
+        assert ("test" in values) == ("seed" in path)  # type: ignore[operator]
+        if "trial" in path:
+            assert values["learn"]["epochs"] == 1  # type: ignore[index]
+
+
+def test_the_report_holds_what_the_runs_said(finished: Path, tmp_path: Path) -> None:
+    path = write_report(finished, tmp_path)
+    summary = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    name = "lstm.words.contextual.gap2"
+    cell = next(row for row in summary["cells"] if row["name"] == name)
+    runs = [values for key, values in answers(finished).items() if key.startswith(f"{name}/seed")]
+    accuracies = [
+        np.mean(np.array(run["test"]["roots"]) == run["test"]["targets"])  # type: ignore[index]
+        for run in runs
+    ]
+    assert cell["test"] == pytest.approx([np.mean(accuracies), np.std(accuracies, ddof=1)])
+    assert sum(map(sum, cell["confusion"])) == 2 * 8
+    assert cell["interval"][0] <= cell["test"][0] <= cell["interval"][1]
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("Does it run?")
+    for row in summary["cells"]:
+        assert row["name"] in text
+    for plot in ("learning", "train_size", "gap", "confusion"):
+        assert (tmp_path / f"{plot}.png").read_bytes()[:4] == b"\x89PNG"
+        assert "<svg" in (tmp_path / f"{plot}.svg").read_text(encoding="utf-8")
+
+
+def test_comparing_is_antisymmetric_and_refuses_other_sentences(finished: Path) -> None:
+    one, other = "lstm.words.contextual.gap2", "tree-lstm.right.contextual.gap2"
+    difference, p_value = compare_cells(finished, one, other)
+    assert compare_cells(finished, other, one) == (-difference, p_value)
+    with pytest.raises(ConfigError, match="measured on other sentences"):
+        compare_cells(finished, one, "lstm.words.contextual.gap3")
+    with pytest.raises(ConfigError, match="found the cell 'gru', expected one of: lstm"):
+        compare_cells(finished, "gru", one)
+
+
+def test_the_commands(finished: Path, tmp_path: Path) -> None:
+    runner = CliRunner()
+    config = tmp_path / "experiment.toml"
+    shutil.copyfile(finished / "experiment.toml", config)
+    found = runner.invoke(app, ["experiment", "run", str(config), "-o", str(finished)])
+    assert found.exit_code == 0
+    assert found.stdout == f"{finished}\n"
+    assert "kept" in found.stderr
+    listed = runner.invoke(app, ["experiment", "list", str(finished)]).stdout.splitlines()
+    assert len(listed) == 8
+    assert listed[0].split("\t")[:3] == ["lstm.words.contextual.gap2", "2 of 2", "2"]
+    names = [line.split("\t")[0] for line in listed[:3:2]]
+    compared = runner.invoke(app, ["experiment", "compare", str(finished), names[0], names[0]])
+    assert compared.stdout == f"{names[0]}\t{names[0]}\t+0.00\t1.0000\n"
+    shown = runner.invoke(
+        app, ["experiment", "report", str(finished), "-o", str(tmp_path), "--no-plots"]
+    )
+    assert shown.exit_code == 0
+    assert shown.stdout.startswith("Does it run?")
+    assert not list(tmp_path.glob("*.png"))
