@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from treenlp.catalogue import model_directory
 from treenlp.cli.app import app
 from treenlp.composition import SequenceBatch, TreeBatch, TreeShape
+from treenlp.data.sentiment import read_sst
+from treenlp.encoder import PieceBatch, PieceTokenizer
 from treenlp.errors import ConfigError, DataError
+from treenlp.experiment.lab import corpus as corpus_module
 from treenlp.experiment.lab.classifier import ClassifierTask, PhraseClassifier, answer
 from treenlp.experiment.lab.config import (
     DataConfig,
@@ -26,7 +31,13 @@ from treenlp.experiment.lab.config import (
     LearnConfig,
     SearchConfig,
 )
-from treenlp.experiment.lab.corpus import Corpus, Item, make_recall
+from treenlp.experiment.lab.corpus import (
+    FROZEN_LAYERS,
+    Corpus,
+    Item,
+    make_recall,
+    read_sst_corpus,
+)
 from treenlp.experiment.lab.report import write_report
 from treenlp.experiment.lab.runner import cells_of, compare_cells, list_cells, run_experiment
 from treenlp.experiment.lab.statistics import (
@@ -35,6 +46,7 @@ from treenlp.experiment.lab.statistics import (
     paired_p_value,
     share_right,
 )
+from treenlp.parsing.parser import load_trunk
 
 SMALL = ExperimentConfig(
     question="Does it run?",
@@ -172,6 +184,49 @@ def test_without_phrases_only_the_sentence_counts() -> None:
 def test_unknown_trees_are_named() -> None:
     with pytest.raises(DataError, match="no trees of the kind 'parsed', expected one of: gold"):
         task_of("tree-lstm", trees="parsed").batch(0)
+
+
+def test_the_treebank_gets_leaves_and_the_parsers_trees(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The shipped model over a treebank of three sentences; leaves against the trunk itself."""
+    lines = {
+        "train": "(3 (2 It) (4 (2 is) (3 (3 good) (2 ...))))",
+        "dev": "(1 (1 (2 not) (3 good)) (2 .))",
+        "test": "(0 (0 awful) (2 .))",
+    }
+    folder = tmp_path / "sst"
+    folder.mkdir()
+    for part, line in lines.items():
+        (folder / f"{part}.txt").write_text(line + "\n", encoding="utf-8")
+    monkeypatch.setenv("TREENLP_DATA", str(tmp_path))
+    monkeypatch.setattr(corpus_module, "read_sst", partial(read_sst, check_size=False))
+    model = model_directory("zh-en-1")
+    corpus = read_sst_corpus(
+        tmp_path / "cache", model, leaves=("static", "contextual"), trees=("gold", "parsed")
+    )
+    again = read_sst_corpus(tmp_path / "cache", model, leaves=("contextual",), trees=("parsed",))
+    assert (corpus.vectors["contextual"] == again.vectors["contextual"]).all()
+    (item,) = corpus.parts["dev"]
+    assert item.labels == {(0, 1): 2, (1, 2): 3, (2, 3): 2, (0, 2): 1, (0, 3): 1}
+    assert item.shape("gold").splits.tolist() == [2, 1]
+    assert item.shape("parsed").num_leaves == 3
+    trunk = load_trunk(model)
+    pieces = PieceTokenizer.load(model / "tokenizer.json").encode("not good.")
+    batch = PieceBatch.build([pieces], max_positions=len(pieces.ids) + 2)
+    hidden = trunk.run(trunk.embed(batch.ids), None, 0, FROZEN_LAYERS)[0]
+    for leaf, (start, end) in enumerate([(0, 3), (4, 8), (8, 9)]):
+        own = [n + 1 for n, (a, b) in enumerate(pieces.offsets) if a < end and b > start]
+        found = torch.from_numpy(corpus.vectors["contextual"][item.start + leaf].astype("float32"))
+        cosine = torch.cosine_similarity(found, hidden[own].mean(0), dim=0)
+        assert cosine > 0.999
+    words = torch.from_numpy(corpus.vectors["static"][item.start].astype("float32"))
+    assert torch.allclose(words, trunk.pieces(torch.tensor(pieces.ids[:1]))[0], atol=1e-2)
+
+
+def test_the_treebank_needs_a_model(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="found no model"):
+        run_experiment(ExperimentConfig(), tmp_path)
 
 
 @pytest.mark.parametrize("agreement", [False, True])

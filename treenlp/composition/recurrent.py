@@ -3,8 +3,9 @@
 The cells are PyTorch's: the plain one of Elman (1990), "Finding Structure in Time"; the LSTM of
 Hochreiter & Schmidhuber (1997) with the forget gate of Gers et al. (2000); the GRU of Cho et al.
 (2014), which departs from their equation in multiplying by the reset gate after the matrix, not
-before. Two directions share no weights (Schuster & Paliwal 1997); layer i reads at step t what
-layer i - 1 says at t in all its directions.
+before. Forget gates start open (bias 1; Jozefowicz et al. 2015, section 5), as those of the
+Tree-LSTM do. Two directions share no weights (Schuster & Paliwal 1997); layer i reads at step t
+what layer i - 1 says at t in all its directions.
 """
 
 from __future__ import annotations
@@ -71,6 +72,12 @@ class RecurrentNet(nn.Module):
             num_layers=layers,
             bidirectional=directions == 2,
         )
+        if cell == "lstm":
+            own = hidden_size // directions
+            with torch.no_grad():
+                for name, bias in self.network.named_parameters():
+                    if name.startswith("bias_ih"):
+                        bias[own : 2 * own] = 1.0
 
     def forward(self, words: Tensor, batch: SequenceBatch) -> Encoding:
         """Encode every word and every sequence.
