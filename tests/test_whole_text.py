@@ -15,8 +15,15 @@ from treenlp.encoder import EncoderLayer, PieceBatch, Pieces, PieceTokenizer, Tr
 from treenlp.encoder.low_rank import AdaptedLayer, LowRankLinear
 from treenlp.errors import ConfigError
 from treenlp.experiment.trainer import TrainConfig
-from treenlp.experiment.whole_text_stage import train_whole_text
+from treenlp.experiment.whole_text_stage import (
+    average_views,
+    learn_grams,
+    review_pieces,
+    train_whole_text,
+    weigh_views,
+)
 from treenlp.parsing.parser import load_parser, load_trunk
+from treenlp.tasks.grams import GramScore, gram_buckets
 from treenlp.tasks.reader import MeaningReader, TreeMeaning, load_meaning
 from treenlp.tasks.sentiment import NEUTRAL, polarity_logit
 from treenlp.tasks.whole_text import WholeText, WholeTextConfig, join_views
@@ -222,6 +229,76 @@ def test_reviews_are_learned_and_a_run_goes_on_where_it_stopped(tiny: Path, tmp_
     assert done
     for key, value in view.state_dict().items():
         assert torch.equal(value, again.state_dict()[key])
+
+
+def test_grams_are_pieces_and_neighbouring_pairs_in_their_order() -> None:
+    size = 1 << 20  # so many buckets that no two of these fall together
+    assert len(gram_buckets([7, 8, 9], size)) == 5
+    assert len(gram_buckets([7, 7, 7], size)) == 2
+    forwards, backwards = (set(gram_buckets(ids, size)) for ids in ([7, 8], [8, 7]))
+    assert len(forwards & backwards) == 2
+    assert gram_buckets([], size).tolist() == []
+    assert gram_buckets([7], size).tolist() == gram_buckets([7], size).tolist()
+
+
+def test_the_table_is_the_mean_of_its_buckets_by_the_root_of_how_many() -> None:
+    score = GramScore(256)
+    nn.init.normal_(score.table)
+    nn.init.normal_(score.bias)
+    texts = [some_pieces(4, 5, 6), some_pieces(), some_pieces(4)]
+    flat = score.table.detach().flatten()
+    for text, found in zip(texts, score(texts).tolist(), strict=True):
+        own = [int(n) for n in gram_buckets(text.ids, 256)]
+        wanted = sum(float(flat[n]) for n in own) / max(len(own), 1) ** 0.5
+        assert found == pytest.approx(wanted + score.bias.item(), abs=1e-5)
+    with pytest.raises(ConfigError, match="found 100 buckets, expected a positive multiple of 128"):
+        GramScore(100)
+
+
+def test_the_table_adds_to_the_layers_and_reads_all_of_a_long_text() -> None:
+    view, without = make_view(gram_buckets=256), make_view(gram_buckets=0)
+    assert view.grams is not None
+    without.load_state_dict(
+        {k: v for k, v in view.state_dict().items() if not k.startswith("grams")}
+    )
+    texts = [some_pieces(*range(4, 29)), some_pieces(5, 6)]
+    assert len(view.cut(texts[0]).ids) < 25
+    wanted = without.odds(texts) + view.grams(texts)
+    assert torch.allclose(view.odds(texts), wanted, atol=1e-6)
+
+
+def test_the_table_learns_an_order_and_is_weighed_by_the_tuning_part(tiny: Path) -> None:
+    """Which of two words comes first decides: pairs see it, and the untrained layers do not."""
+    tokenizer = PieceTokenizer.load(tiny / "tokenizer.json")
+    texts = reviews(*["老师跑。猫", "猫老师跑。"] * 4)
+    view = WholeText(WholeTextConfig(first=1, rank=2, gram_buckets=1024), load_trunk(tiny)).eval()
+    assert view.grams is not None
+    learn_grams(view.grams, texts, tokenizer)
+    pieces = review_pieces(texts, tokenizer)
+    before = view.odds(pieces)
+    assert (before > 0).tolist() == [bool(review.label) for review in texts]
+    deep, wide = weigh_views(view, texts, tokenizer)
+    assert wide > 1.0  # the ridge had kept the table small
+    assert torch.allclose(view.odds(pieces), wide * before, atol=1e-3)
+    assert deep == pytest.approx(0.0, abs=1e-6)
+
+
+def test_the_mean_of_low_rank_changes_is_the_mean_of_their_products() -> None:
+    torch.manual_seed(5)
+    states = [
+        {"up": torch.randn(6, 2), "down": torch.randn(2, 5), "bias": torch.randn(3)}
+        for _ in range(3)
+    ]
+    named = [{f"layer.{name}": value for name, value in state.items()} for state in states]
+    exact = average_views(named, 6)  # three changes of rank 2
+    wanted = sum(state["up"] @ state["down"] for state in states) / 3
+    assert torch.allclose(exact["layer.up"] @ exact["layer.down"], wanted, atol=1e-5)
+    assert torch.allclose(exact["layer.bias"], sum(s["bias"] for s in states) / 3)
+    cut = average_views(named, 2)
+    assert cut["layer.up"].shape == (6, 2)
+    values = torch.linalg.svdvals(wanted)
+    error = (cut["layer.up"] @ cut["layer.down"] - wanted).norm()
+    assert error == pytest.approx(values[2:].norm().item(), rel=1e-4)  # the best of rank 2
 
 
 def test_rows_of_one_width_need_no_mask() -> None:

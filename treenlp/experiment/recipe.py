@@ -4,7 +4,8 @@
 2. ``parser``: `train_parser` learns the parser's own layers and heads.
 3. ``meaning``: the upper trunk layers, composition, sentiment and similarity learn over the
    parser's trees (`treenlp.experiment.meaning_stage`).
-4. ``whole-text``: `train_whole_text` learns to read reviews as running text, over the same trunk.
+4. ``whole-text``: `train_whole_text` learns to read reviews as running text, over the same trunk,
+   in several runs whose mean is taken; `learn_grams` adds a table of pieces and pairs of pieces.
 5. `pack` writes the model folder: lower layers in the source's 4 bits, trained encoder layers in 6,
    the small rest in 8.
 """
@@ -26,6 +27,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from treenlp.data.leaks import MeasuredTexts
+from treenlp.data.sentiment import read_reviews
 from treenlp.encoder import (
     PieceTokenizer,
     QuantizedTensor,
@@ -50,12 +52,18 @@ from treenlp.experiment.meaning_data import (
 from treenlp.experiment.parser_data import ParserData
 from treenlp.experiment.parser_stage import ParserTask
 from treenlp.experiment.trainer import Progress, TrainConfig, fit
-from treenlp.experiment.whole_text_stage import choose_reviews, train_whole_text
+from treenlp.experiment.whole_text_stage import (
+    average_views,
+    choose_reviews,
+    learn_grams,
+    train_whole_text,
+    weigh_views,
+)
 from treenlp.lexicon import generate, load_natural_cases
 from treenlp.parsing.grammar import Grammar
 from treenlp.parsing.parser import ChartParser, load_parser, read_model_config
 from treenlp.parsing.scorer import ParserConfig, SpanScorer
-from treenlp.tasks.whole_text import WholeText
+from treenlp.tasks.whole_text import WholeText, WholeTextConfig
 from treenlp.text import Lang
 
 __all__ = [
@@ -82,7 +90,8 @@ class RecipeConfig:
     Attributes:
         parser_steps: optimizer steps of the parser; about 0.75 s each on two cores.
         meaning_steps: optimizer steps of the meaning model; about 0.6 s each.
-        whole_text_steps: optimizer steps of the view of whole texts; about 1 s each.
+        whole_text_runs: runs of the view of whole texts, of which the mean is taken.
+        whole_text_steps: optimizer steps of each; about 1 s each.
         generated: Chinese items made from the lexicon.
         shopping_reviews: reviews of other things than hotels that the view of whole texts sees.
         free: leave out the sets that are for research or non-commercial use only. Those are all
@@ -93,9 +102,10 @@ class RecipeConfig:
 
     parser_steps: int = 5_000
     meaning_steps: int = 4_000
-    whole_text_steps: int = 1_600
+    whole_text_runs: int = 4
+    whole_text_steps: int = 1_000
     generated: int = 80_000
-    shopping_reviews: int = 14_000
+    shopping_reviews: int = 5_000
     free: bool = False
     minutes: float = float("inf")
     seed: int = 1
@@ -114,6 +124,9 @@ _NOT_FREE = (
     "bq",
 )
 _FREE_LICENCE = "CC BY-SA 4.0; terms of the PKU newspaper not stated"
+GRAM_BUCKETS = 65_536
+"""Size of the table of pieces and pairs beside the view of whole texts: 64 KiB in 8 bits."""
+
 FROZEN_LAYERS = 6
 """Trunk layers below the meaning model's own."""
 
@@ -217,17 +230,8 @@ def run_recipe(
     if not done:
         return False
     tuned = tuned_trunk(task, trunk)
-    say("training the view of whole texts")
-    whole_text, done = train_whole_text(
-        work / "whole-text",
-        tuned,
-        tokenizer,
-        choose_reviews(config.shopping_reviews, seed=config.seed),
-        TrainConfig(steps=config.whole_text_steps, lr=8e-4, trunk_lr=8e-4, seed=config.seed),
-        report=told("whole-text"),
-        stop_after_minutes=config.minutes,
-    )
-    if not done:
+    whole_text = _whole_text(work, tuned, tokenizer, config, say=say, report=told("whole-text"))
+    if whole_text is None:
         return False
     pack_these(
         trunk=tuned,
@@ -238,6 +242,40 @@ def run_recipe(
     for name, value in measure_meaning(task, found).items():
         say(f"{name}: {value:.3f}")
     return True
+
+
+def _whole_text(
+    work: Path,
+    trunk: Trunk,
+    tokenizer: PieceTokenizer,
+    config: RecipeConfig,
+    *,
+    say: Callable[[str], None],
+    report: Callable[[Progress], None] | None,
+) -> WholeText | None:
+    """Train the runs of the view of whole texts and put them together; None if time ran out."""
+    states = []
+    for run in range(config.whole_text_runs):
+        say(f"training the view of whole texts, run {run + 1} of {config.whole_text_runs}")
+        seed = config.seed + run
+        view, done = train_whole_text(
+            work / f"whole-text-{run}",
+            trunk,
+            tokenizer,
+            choose_reviews(config.shopping_reviews, seed=seed),
+            TrainConfig(steps=config.whole_text_steps, lr=1.5e-3, trunk_lr=1.5e-3, seed=seed),
+            sizes=WholeTextConfig(gram_buckets=GRAM_BUCKETS),
+            report=report,
+            stop_after_minutes=config.minutes,
+        )
+        if not done:
+            return None
+        states.append(view.state_dict())
+    view.load_state_dict(average_views(states, view.config.rank))
+    if view.grams is not None:
+        learn_grams(view.grams, read_reviews("train"), tokenizer)
+    weigh_views(view, read_reviews("tune"), tokenizer)
+    return view
 
 
 def load_source_trunk(folder: Path) -> tuple[Trunk, PieceTokenizer]:

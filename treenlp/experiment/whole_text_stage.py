@@ -1,26 +1,46 @@
-"""Training of the view of whole texts: reviews as running text, one label each."""
+"""Training of the view of whole texts: reviews as running text, one label each.
+
+The layers learn by gradient from a part of the reviews, the table of pieces and pairs in closed
+form (logistic regression) from all of them. What each counts is fitted on the tuning part, on which
+neither learned: stacking after Wolpert (1992), "Stacked Generalization".
+"""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import save_file
+from scipy.sparse import csr_matrix
+from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from treenlp.data.sentiment import REVIEW_SETS, Review, read_reviews
-from treenlp.encoder import PieceBatch, PieceTokenizer, Trunk
+from treenlp.encoder import PieceBatch, Pieces, PieceTokenizer, Trunk
 from treenlp.experiment.planning import plan_batches
 from treenlp.experiment.trainer import Progress, TrainConfig, fit
+from treenlp.tasks.grams import GramScore, gram_buckets
 from treenlp.tasks.whole_text import WholeText, WholeTextConfig
 from treenlp.text import Document
 
-__all__ = ["WholeTextTask", "choose_reviews", "train_whole_text"]
+__all__ = [
+    "WholeTextTask",
+    "average_views",
+    "choose_reviews",
+    "learn_grams",
+    "review_pieces",
+    "train_whole_text",
+    "weigh_views",
+]
 
+_HOTEL_WEIGHT = 4.0  # hotels are an eighth of the reviews; chosen by log loss on the tuning part
+_GRAM_STRENGTH = 10.0  # inverse of the ridge, chosen likewise among 1, 3 and 10
 _SMOOTHING = 0.03  # labels of reviews are stars that people gave: some do not fit the words
 
 
@@ -57,8 +77,7 @@ class WholeTextTask(nn.Module):
         """
         super().__init__()
         self.view = view
-        texts = [_running(review.text) for review in reviews]
-        self.texts = [view.cut(pieces) for pieces in tokenizer.encode_batch(texts)]
+        self.texts = [view.cut(pieces) for pieces in review_pieces(reviews, tokenizer)]
         self.positive = torch.tensor([float(review.label) for review in reviews])
         self.plan = plan_batches(
             [[len(pieces.ids) + 2 for pieces in self.texts]],
@@ -90,6 +109,95 @@ def _running(text: str) -> str:
     return "".join(sentence.model_text for sentence in Document.from_text(text))
 
 
+def review_pieces(reviews: Sequence[Review], tokenizer: PieceTokenizer) -> list[Pieces]:
+    """Cut reviews into pieces as they are cut when they are analysed."""
+    return tokenizer.encode_batch([_running(review.text) for review in reviews])
+
+
+def learn_grams(grams: GramScore, reviews: Sequence[Review], tokenizer: PieceTokenizer) -> None:
+    """Fit the table by logistic regression, in place.
+
+    Args:
+        grams: the table.
+        reviews: of both sides; hotels count `_HOTEL_WEIGHT` times.
+        tokenizer: of the trunk.
+    """
+    texts = review_pieces(reviews, tokenizer)
+    weights = [_HOTEL_WEIGHT if REVIEW_SETS[0] in review.sets else 1.0 for review in reviews]
+    model = LogisticRegression(C=_GRAM_STRENGTH, max_iter=1_000)
+    labels = [review.label for review in reviews]
+    model.fit(_features(texts, grams.num_buckets), labels, sample_weight=weights)
+    with torch.no_grad():
+        grams.table.copy_(torch.from_numpy(model.coef_).view_as(grams.table))
+        grams.bias.copy_(torch.from_numpy(model.intercept_))
+
+
+def _features(texts: Sequence[Pieces], num_buckets: int) -> csr_matrix:
+    found = [gram_buckets(text.ids, num_buckets) for text in texts]
+    sizes: NDArray[np.int64] = np.array([len(buckets) for buckets in found], dtype=np.int64)
+    values = np.repeat(1.0 / np.sqrt(np.maximum(sizes, 1)), sizes)
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    return csr_matrix((values, np.concatenate(found), starts), shape=(len(texts), num_buckets))
+
+
+def average_views(states: Sequence[Mapping[str, Tensor]], rank: int) -> dict[str, Tensor]:
+    """Average runs that began with the same layers and other draws.
+
+    Wortsman et al. (2022), "Model soups". The low-rank factors of two runs have nothing to do with
+    each other, so their products are averaged and cut to the rank by a singular value
+    decomposition; everything else is averaged as it is.
+
+    Args:
+        states: parameters of at least one view, all of the same sizes.
+        rank: of the averaged changes.
+
+    Returns:
+        Parameters of a view of that rank.
+    """
+    found: dict[str, Tensor] = {}
+    for name in states[0]:
+        if name.endswith(".down"):
+            continue
+        if not name.endswith(".up"):
+            found[name] = torch.stack([state[name].float() for state in states]).mean(0)
+            continue
+        down = name.removesuffix("up") + "down"
+        changes = [state[name].float() @ state[down].float() for state in states]
+        left, values, right = torch.linalg.svd(torch.stack(changes).mean(0), full_matrices=False)
+        root = values[:rank].sqrt()
+        found[name] = (left[:, :rank] * root).contiguous()
+        found[down] = (right[:rank] * root.unsqueeze(-1)).contiguous()
+    return found
+
+
+@torch.no_grad()
+def weigh_views(
+    view: WholeText, reviews: Sequence[Review], tokenizer: PieceTokenizer
+) -> tuple[float, float]:
+    """Fit what layers and table count on reviews that neither learned from, in place.
+
+    Args:
+        view: trained; its head and its table are scaled.
+        reviews: of the tuning part, both sides.
+        tokenizer: of the trunk.
+
+    Returns:
+        The factors of the layers and of the table.
+    """
+    texts = review_pieces(reviews, tokenizer)
+    beside = torch.zeros(len(texts)) if view.grams is None else view.grams(texts).cpu()
+    both = torch.stack([view.odds(texts) - beside, beside], dim=1).double().numpy()
+    model = LogisticRegression(C=1e6, fit_intercept=False)
+    model.fit(both, [review.label for review in reviews])
+    deep, wide = (float(factor) for factor in model.coef_[0])
+    view.out.weight.mul_(deep)
+    view.out.bias.mul_(deep)
+    if view.grams is not None:
+        view.grams.table.mul_(wide)
+        view.grams.bias.mul_(wide)
+    return deep, wide
+
+
 def train_whole_text(
     folder: Path,
     trunk: Trunk,
@@ -101,7 +209,7 @@ def train_whole_text(
     report: Callable[[Progress], None] | None = None,
     stop_after_minutes: float = inf,
 ) -> tuple[WholeText, bool]:
-    """Train the view of whole texts over a trunk that does not change.
+    """Train the layers of the view of whole texts over a trunk that does not change.
 
     Args:
         folder: of checkpoints; ``whole_text.safetensors`` (full precision) too.

@@ -2,8 +2,9 @@
 
 The sentiment of a text comes from the trees of its sentences. A tree ends where its sentence
 does, and a review turns in mid-text ("... but then ..."). This view reads all sentences in one
-window of the trunk, through layers that a low-rank change tunes to whole texts, and moves the
-odds between the positive and the negative side. How neutral the text is, and how strong within
+window of the trunk, through layers that a low-rank change tunes to whole texts, adds what a table
+of pieces and pairs of pieces says, and moves the odds between the positive and the negative side.
+How neutral the text is, and how strong within
 its side, remains what the trees say.
 """
 
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from treenlp.encoder import EncoderLayer, PieceBatch, Pieces, Trunk, run_layers
 from treenlp.encoder.low_rank import AdaptedLayer
 from treenlp.errors import ConfigError
+from treenlp.tasks.grams import GramScore
 from treenlp.tasks.sentiment import NEUTRAL, polarity_logit
 
 __all__ = ["WholeText", "WholeTextConfig", "join_views"]
@@ -34,6 +36,7 @@ class WholeTextConfig:
         head_pieces: pieces that are read of the beginning of a text that is too long.
         tail_pieces: likewise of its end, where reviews conclude.
         tree_weight: what the trees' log-odds count beside those of the whole text, at least 0.
+        gram_buckets: size of the table of pieces and pairs; 0 for none.
     """
 
     first: int = 6
@@ -41,10 +44,12 @@ class WholeTextConfig:
     head_pieces: int = 120
     tail_pieces: int = 180
     tree_weight: float = 0.2
+    gram_buckets: int = 0
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name, least in (("first", 0), ("rank", 1), ("head_pieces", 0), ("tail_pieces", 1)):
+        least_of = {"first": 0, "rank": 1, "head_pieces": 0, "tail_pieces": 1, "gram_buckets": 0}
+        for name, least in least_of.items():
             if getattr(self, name) < least:
                 raise ConfigError(
                     f"found {name} = {getattr(self, name)}, expected at least {least}"
@@ -76,6 +81,7 @@ class WholeText(nn.Module):
         self.out = nn.Linear(2 * trunk.config.hidden_size, 1)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
+        self.grams = GramScore(config.gram_buckets) if config.gram_buckets else None
 
     def cut(self, pieces: Pieces) -> Pieces:
         """Leave out the middle of a text that is too long, so that cost and memory have a bound."""
@@ -91,13 +97,13 @@ class WholeText(nn.Module):
         )
 
     def forward(self, batch: PieceBatch) -> Tensor:
-        """Judge texts of a row each.
+        """Judge texts of a row each by the layers alone.
 
         Args:
             batch: B rows, one for each text, as `cut` leaves them.
 
         Returns:
-            (B,) log-odds in nats; above 0 means positive.
+            (B,) log-odds in nats, without what the table adds; above 0 means positive.
         """
         trunk = self._trunk[0]
         mask = None if bool(batch.mask.all()) else batch.mask
@@ -134,7 +140,7 @@ class WholeText(nn.Module):
             batch = PieceBatch.build([kept[n] for n in chosen], max_positions=sizes[chosen[0]])
             found[chosen] = self(batch.to(device)).detach().cpu()
             at += len(chosen)
-        return found
+        return found if self.grams is None else found + self.grams(texts).detach().cpu()
 
 
 def join_views(logits: Tensor, odds: Tensor, tree_weight: float) -> Tensor:
