@@ -127,6 +127,7 @@ _FREE_LICENCE = "CC BY-SA 4.0; terms of the PKU newspaper not stated"
 GRAM_BUCKETS = 65_536
 """Size of the table of pieces and pairs beside the view of whole texts: 64 KiB in 8 bits."""
 
+_TUNE_SHOPPING = 800  # about as many as there are hotels
 FROZEN_LAYERS = 6
 """Trunk layers below the meaning model's own."""
 
@@ -274,7 +275,8 @@ def _whole_text(
     view.load_state_dict(average_views(states, view.config.rank))
     if view.grams is not None:
         learn_grams(view.grams, read_reviews("train"), tokenizer)
-    weigh_views(view, read_reviews("tune"), tokenizer)
+    tune = choose_reviews(_TUNE_SHOPPING, seed=config.seed, part="tune")
+    weigh_views(view, tune, tokenizer)
     return view
 
 

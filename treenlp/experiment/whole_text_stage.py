@@ -21,7 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from treenlp.data.sentiment import REVIEW_SETS, Review, read_reviews
+from treenlp.data.sentiment import REVIEW_SETS, Review, ReviewPart, read_reviews
 from treenlp.encoder import PieceBatch, Pieces, PieceTokenizer, Trunk
 from treenlp.experiment.planning import plan_batches
 from treenlp.experiment.trainer import Progress, TrainConfig, fit
@@ -44,9 +44,9 @@ _GRAM_STRENGTH = 10.0  # inverse of the ridge, chosen likewise among 1, 3 and 10
 _SMOOTHING = 0.03  # labels of reviews are stars that people gave: some do not fit the words
 
 
-def choose_reviews(shopping: int, *, seed: int) -> list[Review]:
-    """Return all hotel reviews of the training part, and so many of the others at random."""
-    reviews = read_reviews("train")
+def choose_reviews(shopping: int, *, seed: int, part: ReviewPart = "train") -> list[Review]:
+    """Return all hotel reviews of a part, and so many of the others at random."""
+    reviews = read_reviews(part)
     hotels = [review for review in reviews if REVIEW_SETS[0] in review.sets]
     others = [review for review in reviews if REVIEW_SETS[0] not in review.sets]
     return hotels + random.Random(seed).sample(others, min(shopping, len(others)))
