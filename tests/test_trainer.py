@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from treenlp.errors import ConfigError
+from treenlp.experiment import trainer
 from treenlp.experiment.trainer import (
     BEST_FILE,
     Evaluation,
@@ -142,3 +143,27 @@ def test_an_early_stop_survives_an_interruption(tmp_path: Path) -> None:
     assert read_history(tmp_path / "broken") == read_history(tmp_path / "whole")
     for name, value in load_file(tmp_path / "whole" / BEST_FILE).items():
         assert torch.equal(value, load_file(tmp_path / "broken" / BEST_FILE)[name])
+
+
+def test_a_full_disk_leaves_the_old_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Line()
+    fit(model, model, CONFIG, tmp_path, stop_after_minutes=0.0)
+    (before,) = tmp_path.glob("checkpoint-*.safetensors")
+
+    def full(tensors: object, path: Path) -> None:
+        Path(path).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "save_file", full)
+        again = Line()
+        with pytest.raises(OSError, match="No space left"):
+            fit(again, again, CONFIG, tmp_path, stop_after_minutes=0.0)
+    assert list(tmp_path.glob("checkpoint-*.safetensors")) == [before]
+    whole, resumed = Line(), Line()
+    assert fit(resumed, resumed, CONFIG, tmp_path)
+    assert fit(whole, whole, CONFIG, tmp_path / "whole")
+    for one, other in zip(weights(whole), weights(resumed), strict=True):
+        assert torch.equal(one, other)

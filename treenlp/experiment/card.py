@@ -63,8 +63,8 @@ _LIMITS = (
     "by one are (experiments/recipe).",
     "The early parser also saw automatic trees, without labels of sentiment, of some 1,500 "
     "one-sentence reviews of the tuning and held-out parts.",
-    "The model of sentiment and similarity was trained over the trees of the parser's stage before "
-    "the last; the weights of both stages are averaged in the parser.",
+    "The trunk's upper layers were tuned to sentiment and similarity over the trees of an earlier "
+    "stage of the parser.",
     "Chinese trees follow the style of automatic ones; labels and tags repeat their teacher's "
     "habits where no gold dependency, lexicon entry or masked region says otherwise. Labelled "
     "accuracy against gold Chinese trees is not measured, for none are at hand.",
@@ -75,7 +75,7 @@ _LIMITS = (
     "English was measured with given words, in four domains. Poetry, transcripts of speech and "
     "code are not among them.",
     "Sentiment was learned from film, hotel and shopping reviews. It is not a judgement about "
-    "persons, and neutral Chinese is guessed from English.",
+    "persons. Neutral Chinese was learned from English and from generated plain facts.",
     "Whether a text of several sentences is positive or negative is decided mostly by reading it "
     "as a whole, which was learned from Chinese reviews of hotels and goods; its trees say how "
     "neutral and how strong it is. English texts of several sentences were not measured.",
