@@ -132,3 +132,46 @@ def test_wrong_sizes_are_refused() -> None:
         make("gru", 2, 1, size=5)
     with pytest.raises(ShapeError, match=r"\(2, 3\), expected \(3, 3\)"):
         make("gru", 2, 1)(torch.zeros(2, 3), SequenceBatch.from_lengths([1, 2]))
+
+
+@pytest.mark.parametrize("cell", STEPS)
+@pytest.mark.parametrize("truncate", [1, 2, 5, 6, 9])
+def test_truncation_says_the_same_and_stops_gradients(cell: str, truncate: int) -> None:
+    whole = make(cell, 1, 2)
+    cut = RecurrentNet(3, 4, cell=cell, directions=1, layers=2, truncate=truncate).double()  # type: ignore[arg-type]
+    cut.load_state_dict(whole.state_dict())
+    batch = SequenceBatch.from_lengths(LENGTHS)
+    flat = torch.cat(words()).requires_grad_()
+    assert torch.allclose(cut(flat, batch).nodes, whole(flat, batch).nodes, atol=1e-12)
+    last = cut(flat, batch).root[LENGTHS.index(6)].sum()
+    (gradient,) = torch.autograd.grad(last, flat)
+    start = sum(LENGTHS[: LENGTHS.index(6)])
+    reached = gradient[start : start + 6].abs().sum(1) > 0
+    within = 5 // truncate * truncate  # first step of the last word's stretch
+    assert reached.tolist() == [n >= within for n in range(6)]
+    assert not gradient[:start].any()
+    assert not gradient[start + 6 :].any()
+
+
+def test_a_truncated_gradient_is_that_of_a_twin_that_forgets_its_history() -> None:
+    network = RecurrentNet(3, 4, cell="plain", directions=1, truncate=2).double()
+    x = words()[2]
+    found = network(x, SequenceBatch.from_lengths([6])).nodes.square().sum()
+    weight = network.network.weight_hh_l0
+    (gradient,) = torch.autograd.grad(found, weight)
+    own = network.network
+    state, total = torch.zeros(4, dtype=torch.float64), torch.zeros((), dtype=torch.float64)
+    for step in range(6):
+        if step % 2 == 0:
+            state = state.detach()
+        weights = (own.weight_ih_l0, weight, own.bias_ih_l0, own.bias_hh_l0)
+        state, _ = plain_step(x[step], state, state, weights)
+        total = total + state.square().sum()
+    (wanted,) = torch.autograd.grad(total, weight)
+    assert torch.allclose(gradient, wanted, atol=1e-12)
+
+
+@pytest.mark.parametrize("options", [{"truncate": 0, "directions": 1}, {"truncate": 3}])
+def test_impossible_truncation_is_refused(options: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match="expected 1 or more steps and one direction"):
+        RecurrentNet(3, 4, **options)  # type: ignore[arg-type]
