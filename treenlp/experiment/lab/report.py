@@ -27,6 +27,7 @@ from treenlp.tasks.sentiment import NEUTRAL
 __all__ = ["summarize", "write_report"]
 
 _MARKERS = "osv^D*P<>Xhd"
+_MOST_LINES = 16  # more of them in one plot tell nothing apart
 
 
 def write_report(folder: Path, output: Path | None = None, *, plots: bool = True) -> Path:
@@ -248,7 +249,7 @@ def _draw(folder: Path, summary: dict[str, Any], output: Path) -> list[str]:
             series["gap"][1].setdefault(base, []).append((cell.gap, found["test"][0]))
     drawn = []
     for name, (axis, lines) in series.items():
-        if not lines or len(lines) > 40:
+        if not lines or len(lines) > _MOST_LINES:
             continue
         figure, axes = pyplot.subplots(figsize=(7, 4.5))
         for n, (label, points) in enumerate(sorted(lines.items())):
