@@ -189,6 +189,12 @@ def _markdown(summary: dict[str, Any], drawn: Sequence[str]) -> str:
         f"The best on dev is {summary['best']}; the others are compared with it on the same test "
         "sentences.",
     ]
+    if has_nodes:
+        lines += [
+            "",
+            "All phrases are those that a cell's own trees have as nodes, words included: compare "
+            "them between cells of the same trees, or of gold trees and words, alone.",
+        ]
     for name in drawn:
         lines += ["", f"![{name}]({name}.png)"]
     return "\n".join(lines) + "\n"
