@@ -48,8 +48,7 @@ def write_report(folder: Path, output: Path | None = None, *, plots: bool = True
     output.mkdir(parents=True, exist_ok=True)
     summary = summarize(folder)
     drawn = _draw(folder, summary, output) if plots else []
-    text = json.dumps(summary, ensure_ascii=False, indent=1)
-    (output / "results.json").write_text(text + "\n", encoding="utf-8")
+    (output / "results.json").write_text(_json(summary), encoding="utf-8")
     path = output / "results.md"
     path.write_text(_markdown(summary, drawn), encoding="utf-8")
     return path
@@ -164,6 +163,18 @@ def _commit() -> str:
     return found.stdout.strip() if found.returncode == 0 else ""
 
 
+def _json(summary: dict[str, Any]) -> str:
+    """One line for each cell and for every other part: what changes shows in a diff."""
+    parts = []
+    for name, value in summary.items():
+        text = json.dumps(value, ensure_ascii=False)
+        if name == "cells":
+            rows = ",\n  ".join(json.dumps(cell, ensure_ascii=False) for cell in value)
+            text = f"[\n  {rows}\n ]"
+        parts.append(f" {json.dumps(name)}: {text}")
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
 def _markdown(summary: dict[str, Any], drawn: Sequence[str]) -> str:
     cells = summary["cells"]
     lines = [summary["question"], ""] if summary["question"] else []
@@ -228,6 +239,7 @@ def _draw(folder: Path, summary: dict[str, Any], output: Path) -> list[str]:
             "plots need matplotlib, which is not installed; pip install 'treenlp[plots]', or "
             "report without plots"
         ) from error
+    pyplot.rcParams["svg.hashsalt"] = "treenlp"  # the same figures give the same file
     config = read_experiment(folder)
     by_name = {cell["name"]: cell for cell in summary["cells"]}
     series: dict[str, tuple[str, dict[str, list[tuple[float, float]]]]] = {
