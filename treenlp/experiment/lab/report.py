@@ -239,7 +239,6 @@ def _draw(folder: Path, summary: dict[str, Any], output: Path) -> list[str]:
             "plots need matplotlib, which is not installed; pip install 'treenlp[plots]', or "
             "report without plots"
         ) from error
-    pyplot.rcParams["svg.hashsalt"] = "treenlp"  # the same figures give the same file
     config = read_experiment(folder)
     by_name = {cell["name"]: cell for cell in summary["cells"]}
     series: dict[str, tuple[str, dict[str, list[tuple[float, float]]]]] = {
@@ -297,6 +296,7 @@ def _draw(folder: Path, summary: dict[str, Any], output: Path) -> list[str]:
 def _save(pyplot: Any, figure: Any, output: Path, name: str) -> str:
     figure.tight_layout()
     figure.savefig(output / f"{name}.png", dpi=120)
-    figure.savefig(output / f"{name}.svg", metadata={"Date": None})
+    with pyplot.rc_context({"svg.hashsalt": "treenlp"}):  # the same figures give the same file
+        figure.savefig(output / f"{name}.svg", metadata={"Date": None})
     pyplot.close(figure)
     return name
