@@ -351,6 +351,14 @@ def test_the_report_holds_what_the_runs_said(finished: Path, tmp_path: Path) -> 
         assert "<svg" in (tmp_path / f"{plot}.svg").read_text(encoding="utf-8")
 
 
+def test_an_experiment_that_has_not_begun_has_no_report(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"found no experiment.toml in .*expected a folder"):
+        write_report(tmp_path)
+    (tmp_path / "experiment.toml").write_text(SMALL.to_toml(), encoding="utf-8")
+    with pytest.raises(ConfigError, match="nothing in .* is finished"):
+        write_report(tmp_path)
+
+
 def test_comparing_is_antisymmetric_and_refuses_other_sentences(finished: Path) -> None:
     one, other = "lstm.words.contextual.gap2", "tree-lstm.right.contextual.gap2"
     difference, p_value = compare_cells(finished, one, other)

@@ -14,6 +14,7 @@ import torch
 
 from treenlp.errors import ConfigError
 from treenlp.experiment.lab.runner import (
+    CORPUS_FILE,
     cells_of,
     compare_cells,
     list_cells,
@@ -57,11 +58,11 @@ def write_report(folder: Path, output: Path | None = None, *, plots: bool = True
 def summarize(folder: Path) -> dict[str, Any]:
     """Put everything together that the report says, as plain values."""
     config = read_experiment(folder)
-    corpora = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
     states = {state.name: state for state in list_cells(folder)}
     cells = [cell for cell in cells_of(config) if states[cell.name].seeds]
     if not cells:
         raise ConfigError(f"nothing in {folder} is finished; run `treenlp experiment run` first")
+    corpora = json.loads((folder / CORPUS_FILE).read_text(encoding="utf-8"))
     rows = []
     for cell in cells:
         runs = read_results(folder, cell.name)

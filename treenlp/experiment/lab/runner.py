@@ -30,6 +30,7 @@ from treenlp.experiment.trainer import BEST_FILE, Evaluation, TrainConfig, fit, 
 
 __all__ = [
     "CONFIG_FILE",
+    "CORPUS_FILE",
     "RESULT_FILE",
     "Cell",
     "CellState",
@@ -44,7 +45,7 @@ __all__ = [
 
 CONFIG_FILE = "experiment.toml"
 RESULT_FILE = "result.json"
-_CORPUS_FILE = "corpus.json"
+CORPUS_FILE = "corpus.json"
 _NO_TREES = "words"
 
 
@@ -221,7 +222,7 @@ def _corpus(
     for part, items in corpus.parts.items():
         if not items:
             raise DataError(f"the part {part!r} of {config.data.task} is empty, expected items")
-    path = folder / _CORPUS_FILE
+    path = folder / CORPUS_FILE
     known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     values = {
         "digest": corpus.digest,
@@ -231,7 +232,9 @@ def _corpus(
     }
     if known.get(str(gap), values) != values:
         raise ConfigError(f"{path} describes other data than there are now; give another folder")
-    path.write_text(json.dumps({**known, str(gap): values}) + "\n", encoding="utf-8")
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(json.dumps({**known, str(gap): values}) + "\n", encoding="utf-8")
+    partial.replace(path)
     return corpus
 
 
