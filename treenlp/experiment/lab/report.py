@@ -225,7 +225,7 @@ def _difference(summary: dict[str, Any], name: str) -> str:
     found = summary["against_best"].get(name)
     if found is None:
         return "–"
-    return f"{-100 * found['difference']:+.1f}, {found['p_holm']:.3f}"
+    return f"{0.0 - 100 * found['difference']:+.1f}, {found['p_holm']:.3f}"
 
 
 def _draw(folder: Path, summary: dict[str, Any], output: Path) -> list[str]:
