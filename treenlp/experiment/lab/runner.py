@@ -12,7 +12,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -361,9 +361,8 @@ def _chosen(items: Sequence[Item], size: int, seed: int) -> list[Item]:
 
 
 def _values(answers: Answers) -> dict[str, list[int]]:
-    return {
-        name: np.asarray(getattr(answers, name)).tolist() for name in Answers.__dataclass_fields__
-    }
+    names = [part.name for part in fields(answers)]
+    return {name: np.asarray(getattr(answers, name)).tolist() for name in names}
 
 
 def list_cells(folder: Path) -> list[CellState]:
