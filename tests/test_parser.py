@@ -63,6 +63,18 @@ def test_given_words_are_kept(parser: ChartParser) -> None:
     assert parser.forests([sentence])[0].argmax().leaves == tuple(line.split())
 
 
+def test_given_english_words_are_parsed_as_the_text_that_they_stand_for(
+    parser: ChartParser,
+) -> None:
+    apart = Sentence.from_words(("It", "runs", "."), lang="en")
+    (typed,) = sentences("It runs.")
+    (spaced,) = sentences("It runs .")
+    log_z = [forest.log_partition() for forest in parser.forests([apart, typed, spaced])]
+    assert log_z[0] == pytest.approx(log_z[1], abs=1e-4)
+    assert log_z[0] != pytest.approx(log_z[2], abs=1e-2)
+    assert parser.parse([apart])[0].leaves == ("It", "runs", ".")
+
+
 def test_an_overlong_sentence_is_parsed_in_stretches(parser: ChartParser) -> None:
     (sentence,) = sentences("猫" * (2 * parser.max_atoms + 1))
     (tree,) = parser.parse([sentence])

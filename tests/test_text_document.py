@@ -165,6 +165,34 @@ def test_from_words_gives_the_words_back(words: list[str], lang: Lang) -> None:
         assert is_visible(word) is is_visible(sentence.text[start:end])
 
 
+def test_given_english_words_are_read_as_running_text() -> None:
+    words = ["He", "ca", "n't", "say", "``", "no", "''", "(", "yet", ")", ",", "can", "he", "?"]
+    running = Sentence.from_words(words, lang="en").running
+    assert running.text == "He can't say ``no'' (yet), can he?"
+    assert running.atom_texts == tuple(words)
+    assert running.words == tuple((n, n + 1) for n in range(len(words)))
+    assert running.running == running
+    part = only("x ( y , z ) .", tokenized=True).part(1, 5).running
+    assert part.text == "(y, z"
+
+
+@given(st.lists(st.text(min_size=1, max_size=4), min_size=1, max_size=6), LANGS)
+def test_running_text_has_the_same_atoms(words: list[str], lang: Lang) -> None:
+    sentence = Sentence.from_words(words, lang=lang)
+    assert sentence.running.atom_texts == sentence.atom_texts
+    assert sentence.running.words == sentence.words
+    if lang == "zh":
+        assert sentence.running is sentence
+
+
+def test_what_was_typed_stays_as_it_is() -> None:
+    sentence = Sentence.from_text("It 's   fine , is n't it ?", lang="en")
+    assert sentence is not None
+    assert sentence.running is sentence
+    spaced = only("It  is \t fine .", tokenized=True).running
+    assert spaced.text == "It  is \t fine."
+
+
 def test_misuse_is_refused() -> None:
     with pytest.raises(InputError, match="found int, expected a str"):
         Document.from_text(3)  # type: ignore[arg-type]

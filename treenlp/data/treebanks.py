@@ -19,6 +19,7 @@ from typing import Literal
 
 from treenlp.data.paths import decoded_lines, find_file, read_lines, zip_members
 from treenlp.errors import DataError, TreeFormatError
+from treenlp.text.english import word_separators
 from treenlp.trees.brackets import parse_brackets, read_brackets
 from treenlp.trees.transforms import strip_root
 from treenlp.trees.tree import Tree
@@ -239,14 +240,6 @@ def spell_tokens(tree: Tree, separator: str = "") -> SpelledTree:
     return _spell(tree, [separator] * (tree.num_leaves - 1))
 
 
-_CLOSING = frozenset([".", ",", ";", ":", "?", "!", ")", "]", "}", "%", "...", "…", "”", "’"])
-_OPENING = frozenset(["(", "[", "{", "$", "#", "£", "€", "“", "‘"])
-_CLITIC = re.compile(r"(?:n['’]t|['’](?:s|m|d|ll|re|ve)?)$", re.IGNORECASE)
-_SPLIT_WORDS = frozenset(
-    [("can", "not"), ("gon", "na"), ("wan", "na"), ("got", "ta"), ("gim", "me"), ("lem", "me")]
-)
-
-
 def spell_english(tree: Tree) -> SpelledTree:
     """Write the leaves as running English: no space before `,` or `n't`, none after `(`.
 
@@ -257,27 +250,7 @@ def spell_english(tree: Tree) -> SpelledTree:
         >>> spell_english(parse_brackets("(S (PRP I) (MD ca) (RB n't) (. !))")).text
         "I can't!"
     """
-    leaves, tags = tree.leaves, tree.tags
-    separators: list[str] = []
-    glued_next = False
-    is_open = False
-    for index, (word, tag) in enumerate(zip(leaves, tags, strict=True)):
-        closes = word in _CLOSING or (tag == "." and not word[0].isalnum()) or tag == "-RRB-"
-        opens = word in _OPENING or tag == "-LRB-"
-        if word == '"':
-            opens = tag == "``" if tag in ("``", "''") else not is_open
-            closes = not opens
-            is_open = opens
-        elif tag in ("``", "''"):
-            opens, closes = tag == "``", tag == "''"
-        is_clitic = (tag == "POS" or _CLITIC.match(word) is not None) and not opens
-        is_half = index > 0 and (leaves[index - 1].lower(), word.lower()) in _SPLIT_WORDS
-        is_hyphen = tag == "HYPH" or tag == "AFX"
-        if index:
-            glued = glued_next or closes or is_clitic or is_half or tag == "HYPH"
-            separators.append("" if glued else " ")
-        glued_next = opens or is_hyphen
-    return _spell(tree, separators)
+    return _spell(tree, word_separators(tree.leaves, tree.tags))
 
 
 def _spell(tree: Tree, separators: Sequence[str]) -> SpelledTree:

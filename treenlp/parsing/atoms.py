@@ -68,6 +68,7 @@ class AtomBatch:
             alpha: probability of splitting a Chinese piece into characters (training).
             rng: source of that randomness.
         """
+        sentences = [sentence.running for sentence in sentences]
         texts = [sentence.model_text for sentence in sentences]
         if alpha > 0 and rng is not None:
             found = [tokenizer.sample(text, alpha=alpha, rng=rng) for text in texts]

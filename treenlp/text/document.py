@@ -14,7 +14,7 @@ from typing import Final, Self, get_args
 from treenlp.errors import InputError
 from treenlp.text.characters import Lang, check_text, is_visible
 from treenlp.text.chinese import chinese_atoms
-from treenlp.text.english import tokenize_english
+from treenlp.text.english import tokenize_english, word_separators
 from treenlp.text.language import detect_language
 from treenlp.text.normalize import normalize
 from treenlp.text.splitting import split_sentences
@@ -214,6 +214,36 @@ class Sentence:
     def model_text(self) -> str:
         """The sentence as the model reads it; character i of it is character i of `surface`."""
         return normalize(self.surface, self.lang)
+
+    @cached_property
+    def running(self) -> Sentence:
+        """The sentence in the spelling of running text, atom for atom.
+
+        Given English words stand apart (``I ca n't .``), while models read what people type
+        (``I can't.``): blanks that nobody would type are left out. Any other sentence is its own
+        running text.
+        """
+        if self.lang != "en" or self.words is None:
+            return self
+        spans = [self.span(first, last) for first, last in self.words]
+        between = word_separators([self.text[start:end] for start, end in spans])
+        text = ""
+        atoms: list[Offsets] = []
+        for n, ((first, last), (start, end)) in enumerate(zip(self.words, spans, strict=True)):
+            shift = len(text) - start
+            atoms.extend((i + shift, j + shift) for i, j in self.atoms[first:last])
+            text += self.text[start:end]
+            if n < len(between) and between[n]:
+                text += self.text[end : spans[n + 1][0]]
+        return Sentence(
+            text=text,
+            start=0,
+            end=len(text),
+            lang=self.lang,
+            atoms=tuple(atoms),
+            is_tokenized=True,
+            words=self.words,
+        )
 
     def span(self, first: int, last: int) -> Offsets:
         """Return the offsets that a range of atoms covers.

@@ -58,6 +58,35 @@ _SPECIAL_CUTS: Final = {
 }
 _CLITICS: Final = ("n't", "'ll", "'re", "'ve", "'s", "'m", "'d")
 
+# How given words stand in running text: no space before the first kind, none after the second.
+_CLOSING: Final = frozenset(
+    [
+        ".",
+        ",",
+        ";",
+        ":",
+        "?",
+        "!",
+        ")",
+        "]",
+        "}",
+        "%",
+        "...",
+        "\u2026",
+        "\u201d",
+        "\u2019",
+        "''",
+        "-RRB-",
+    ]
+)
+_OPENING: Final = frozenset(
+    ["(", "[", "{", "$", "#", "\u00a3", "\u20ac", "\u201c", "\u2018", "``", "`", "-LRB-"]
+)
+_CLITIC: Final = re.compile(r"(?:n['\u2019]t|['\u2019](?:s|m|d|ll|re|ve)?)$", re.IGNORECASE)
+_SPLIT_WORDS: Final = frozenset(
+    [("can", "not"), ("gon", "na"), ("wan", "na"), ("got", "ta"), ("gim", "me"), ("lem", "me")]
+)
+
 _FILE_ENDINGS = (
     "docx?|xlsx?|pptx?|pdf|txt|csv|tsv|jsonl?|xml|html?|css|js|py|toml|ya?ml|md|zip|gz|exe|dll"
     "|jpe?g|png|gif|svg|mp[34]|wav|conf|cfg|ini|log|sh"
@@ -172,6 +201,44 @@ def tokenize_english(text: str) -> list[tuple[int, int]]:
         else:
             spans.append((start, end))
     return spans
+
+
+def word_separators(words: Sequence[str], tags: Sequence[str] | None = None) -> list[str]:
+    """Guess what stood between Penn-style words when they were typed: a space or nothing.
+
+    Args:
+        words: of one sentence.
+        tags: their Penn tags, where these are known: they tell opening from closing quotation
+            marks and hyphens from dashes. Without them quotation marks that look alike open and
+            close in turn, and a dash stands apart.
+
+    Returns:
+        A string fewer than there are words.
+
+    Example:
+        >>> word_separators(["I", "ca", "n't", ",", '"', "she", "said", '"', "."])
+        [' ', '', '', ' ', '', ' ', '', '']
+    """
+    tags = [""] * len(words) if tags is None else tags
+    separators: list[str] = []
+    glued_next = False
+    is_open = False
+    for index, (word, tag) in enumerate(zip(words, tags, strict=True)):
+        closes = word in _CLOSING or (tag == "." and not word[0].isalnum()) or tag == "-RRB-"
+        opens = word in _OPENING or tag == "-LRB-"
+        if word == '"':
+            opens = tag == "``" if tag in ("``", "''") else not is_open
+            closes = not opens
+            is_open = opens
+        elif tag in ("``", "''"):
+            opens, closes = tag == "``", tag == "''"
+        is_clitic = (tag == "POS" or _CLITIC.match(word) is not None) and not opens
+        is_half = index > 0 and (words[index - 1].lower(), word.lower()) in _SPLIT_WORDS
+        if index:
+            glued = glued_next or closes or is_clitic or is_half or tag == "HYPH"
+            separators.append("" if glued else " ")
+        glued_next = opens or tag in ("HYPH", "AFX")
+    return separators
 
 
 def gaps(text: str, spans: Sequence[tuple[int, int]]) -> list[str]:
