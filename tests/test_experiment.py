@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -389,3 +392,46 @@ def test_the_commands(finished: Path, tmp_path: Path) -> None:
     assert shown.exit_code == 0
     assert shown.stdout.startswith("Does it run?")
     assert not list(tmp_path.glob("*.png"))
+
+
+def test_two_processes_give_the_numbers_of_one(tmp_path: Path) -> None:
+    config = replace(
+        SMALL,
+        grid=replace(SMALL.grid, models=("lstm",), train_sizes=(0,), gaps=(2,), seeds=1),
+        learn=replace(SMALL.learn, batches_per_step=2),
+    )
+    run_experiment(config, tmp_path / "one")
+    (tmp_path / "config.toml").write_text(
+        replace(config, learn=SMALL.learn).to_toml(), encoding="utf-8"
+    )
+    starter = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command = ["-m", "treenlp", "experiment", "run", "config.toml", "--output", "two"]
+
+    def start(*settings: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*starter, *command, *settings],
+            cwd=tmp_path,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"},
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
+        )
+
+    done = start("--set", "learn.batches_per_step=2")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "two\n"  # of one process, not of each
+    for run in ("trial-0", "trial-1", "seed-0"):
+        one, two = (
+            json.loads(
+                (tmp_path / name / "lstm.words.contextual.gap2" / run / "result.json").read_text(
+                    encoding="utf-8"
+                )
+            )
+            for name in ("one", "two")
+        )
+        assert one | {"seconds": 0} == two | {"seconds": 0}
+    shutil.rmtree(tmp_path / "two")
+    refused = start()
+    assert refused.returncode != 0
+    assert "found batches_per_step = 1 and 2 processes, expected a multiple" in refused.stderr

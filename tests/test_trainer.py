@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from treenlp.errors import ConfigError
 from treenlp.experiment import trainer
+from treenlp.experiment.processes import Processes
 from treenlp.experiment.trainer import (
     BEST_FILE,
     Evaluation,
@@ -66,6 +67,31 @@ def test_an_interrupted_run_resumes_to_the_numbers_of_an_uninterrupted_one(tmp_p
     assert fit(again, again, CONFIG, tmp_path / "broken")
     for one, other in zip(weights(whole), weights(again), strict=True):
         assert torch.equal(one, other)
+
+
+def test_a_step_follows_the_mean_loss_of_its_batches(tmp_path: Path) -> None:
+    config = replace(CONFIG, steps=1, batches_per_step=3, clip=1e9)
+    told: list[Progress] = []
+    model = Line()
+    seeds = [config.seed * 1_000_003 + number for number in range(3)]
+    losses = []
+    for number, seed in enumerate(seeds):
+        torch.manual_seed(seed)
+        losses.append(model.loss(model.batch(number)))
+    mean = torch.stack(losses).mean()
+    wanted = torch.autograd.grad(mean, list(model.parameters()))
+    learning = Line()
+    assert fit(learning, learning, config, tmp_path, report=told.append, every=1)
+    assert told[0].loss == pytest.approx(mean.item(), rel=1e-6)
+    state = load_file(next(tmp_path.glob("checkpoint-*.safetensors")))
+    for (name, _), gradient in zip(learning.named_parameters(), wanted, strict=True):
+        assert torch.allclose(state[f"exp_avg.{name}"], 0.1 * gradient, rtol=1e-5)
+
+
+def test_batches_that_cannot_be_shared_out_are_refused() -> None:
+    assert list(Processes(rank=0, count=2).share(4)) == [0, 2]
+    with pytest.raises(ConfigError, match="found batches_per_step = 3 and 2 processes"):
+        Processes(rank=0, count=2).share(3)
 
 
 def test_time_running_out_leaves_a_checkpoint(tmp_path: Path) -> None:

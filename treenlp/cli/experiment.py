@@ -47,12 +47,16 @@ def run(
     A cell is a network with its trees, leaves and training size. Each gets the same number of
     search trials and of seeds; the weights with the best dev score are scored once on the test
     set. The reference data is looked for where TREENLP_DATA says. Prints the folder.
+
+    Several processes share the batches of a step, with the numbers of one process:
+    torchrun --nproc-per-node 2 -m treenlp experiment run … --set learn.batches_per_step=2
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from treenlp.catalogue import model_directory
     from treenlp.experiment.lab import ExperimentConfig, run_experiment
+    from treenlp.experiment.processes import joined_processes
 
     found = ExperimentConfig.read(config)
     for setting in settings or []:
@@ -64,7 +68,11 @@ def run(
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    with (
+        joined_processes() as processes,
+        Progress(*columns, console=console, disable=not console.is_terminal) as bar,
+    ):
+        console.quiet = not processes.is_first
         task = bar.add_task("starting", total=None)
 
         def report(progress: RunProgress) -> None:
@@ -83,7 +91,8 @@ def run(
             report=report,
             say=lambda text: console.print(f"treenlp: {text}", highlight=False),
         )
-    sys.stdout.write(f"{output}\n")
+    if processes.is_first:
+        sys.stdout.write(f"{output}\n")
 
 
 @app.command("list")

@@ -424,7 +424,7 @@ def train_meaning(
         data.trees,
         data.sources,
         fork=fork,
-        steps=config.steps,
+        steps=config.batches,
         seed=config.seed,
         pieces_per_batch=pieces_per_batch,
     )

@@ -1,7 +1,8 @@
 """The one training loop: every model is a `Task` with batches that depend on the step alone.
 
 Because a batch is a function of (seed, step), a run that was killed resumes to the numbers of an
-uninterrupted one: the checkpoint holds parameters, optimizer and step, nothing else is needed.
+uninterrupted one: the checkpoint holds parameters, optimizer and step, nothing else is needed. For
+the same reason several processes that share the batches of a step give the numbers of one.
 Checkpoints are safetensors plus JSON, written beside the old ones and then renamed. With an
 `Evaluation` the loop measures as it goes, keeps the best weights and stops when nothing improves.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from treenlp.errors import ConfigError, TreenlpError
+from treenlp.experiment.processes import Processes
 
 __all__ = [
     "BEST_FILE",
@@ -44,8 +46,11 @@ class TrainingDivergedError(TreenlpError):
 class Task(Protocol):
     """What a model learns from."""
 
-    def batch(self, step: int) -> object:
-        """Batch of a step: the same for the same step, whatever was asked before."""
+    def batch(self, number: int, /) -> object:
+        """A batch: the same for the same number, whatever was asked before.
+
+        Step n learns from the batches n k to n k + k - 1, where k is `batches_per_step`.
+        """
 
     def loss(self, batch: object) -> Tensor:
         """Scalar loss of a batch."""
@@ -57,8 +62,10 @@ class TrainConfig:
 
     Attributes:
         steps: optimizer steps in all.
+        batches_per_step: batches whose mean loss a step follows; several processes share them.
         lr: learning rate of parameters that start at random.
-        trunk_lr: learning rate of pretrained layers (names with a part ``layers``).
+        trunk_lr: learning rate of pretrained layers (names with a part ``layers``), but not of
+            low-rank changes of them, which start at random.
         warmup: share of the steps in which the rate rises from 0; then it falls linearly to 0.
         weight_decay: of matrices.
         clip: largest gradient norm.
@@ -68,6 +75,7 @@ class TrainConfig:
     """
 
     steps: int
+    batches_per_step: int = 1
     lr: float = 1e-3
     trunk_lr: float = 1e-4
     warmup: float = 0.05
@@ -76,6 +84,11 @@ class TrainConfig:
     seed: int = 0
     checkpoint_minutes: float = 4.0
     bf16: bool = True
+
+    @property
+    def batches(self) -> int:
+        """Batches of the whole run."""
+        return self.steps * self.batches_per_step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,10 +178,15 @@ def fit(
         Whether all steps are done, or no more are needed.
 
     Raises:
-        ConfigError: if the checkpoint belongs to another config.
+        ConfigError: if the checkpoint belongs to another config, or the batches of a step cannot
+            be shared out to the processes.
         TrainingDivergedError: at a loss that is not a number; the last checkpoint stays.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    processes = Processes.current()
+    own = processes.share(config.batches_per_step)
+    if not processes.is_first:
+        report = None
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(_groups(named, config), betas=(0.9, 0.98), fused=False)
     step = _resume(folder, named, optimizer, config)
@@ -179,22 +197,21 @@ def fit(
     model.train()
     try:
         while step < config.steps and not (evaluation and history.is_over(evaluation.patience)):
-            torch.manual_seed(config.seed * 1_000_003 + step)
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * schedule(step)
-            with torch.autocast("cpu", torch.bfloat16, enabled=config.bf16):
-                loss = task.loss(task.batch(step))
-            if not torch.isfinite(loss):
+            loss = sum(_learn(task, step * config.batches_per_step + n, config) for n in own)
+            is_late = time.monotonic() - started > stop_after_minutes * 60
+            loss, is_late = _joined(processes, [p for _, p in named], loss, is_late)
+            if not math.isfinite(loss):
                 raise TrainingDivergedError(
-                    f"the loss is {loss.item()} at step {step}; lower lr, the last good "
-                    f"checkpoint is in {folder}"
+                    f"the loss is {loss} at step {step}; lower lr, the last good checkpoint is in "
+                    f"{folder}"
                 )
-            loss.backward()  # type: ignore[no-untyped-call]  # torch gives it no hints
             nn.utils.clip_grad_norm_([p for _, p in named], config.clip)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             step += 1
-            total, count = total + loss.item(), count + 1
+            total, count = total + loss, count + 1
             now = time.monotonic()
             if report is not None and (step % every == 0 or step == config.steps):
                 mean = total / count
@@ -202,28 +219,60 @@ def fit(
                 total, count = 0.0, 0
             is_due = now - saved > config.checkpoint_minutes * 60 or step == config.steps
             if evaluation and (step % evaluation.every == 0 or step == config.steps):
-                if history.add(step, evaluation.score()):
+                if history.add(step, evaluation.score()) and processes.is_first:
                     _save_best(folder, named)
                 model.train()
                 is_due = True
-            if is_due:
+            if (is_due or is_late) and processes.is_first:
                 _save(folder, named, optimizer, step, config, history)
                 saved = now
-            if now - started > stop_after_minutes * 60:
-                _save(folder, named, optimizer, step, config, history)
+            if is_late:
                 break
     except KeyboardInterrupt:
         # Between two steps or inside one: parameters change in one call, so they are whole.
-        _save(folder, named, optimizer, step, config, history)
+        if processes.is_first:
+            _save(folder, named, optimizer, step, config, history)
         raise
+    processes.wait()
     model.eval()
     return step >= config.steps or bool(evaluation and history.is_over(evaluation.patience))
+
+
+def _learn(task: Task, number: int, config: TrainConfig) -> float:
+    """Add the gradients of one batch, as its share of a step; return its share of the loss."""
+    torch.manual_seed(config.seed * 1_000_003 + number)
+    with torch.autocast("cpu", torch.bfloat16, enabled=config.bf16):
+        loss = task.loss(task.batch(number)) / config.batches_per_step
+    if torch.isfinite(loss):
+        loss.backward()  # type: ignore[no-untyped-call]  # torch gives it no hints
+    return loss.item()
+
+
+def _joined(
+    processes: Processes, parameters: Sequence[nn.Parameter], loss: float, is_late: bool
+) -> tuple[float, bool]:
+    """Add up gradients and losses of all processes; late is late for all."""
+    if processes.count == 1:
+        return loss, is_late
+    used = [float(parameter.grad is not None) for parameter in parameters]
+    told = torch.tensor([loss, float(is_late), *used])
+    processes.add_up([told])
+    gradients = []
+    for parameter, number in zip(parameters, told[2:].tolist(), strict=True):
+        if number:  # what no batch used has no gradient, as in one process
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            gradients.append(parameter.grad)
+    processes.add_up(gradients)
+    return told[0].item(), bool(told[1] > 0)
 
 
 def _groups(named: list[tuple[str, nn.Parameter]], config: TrainConfig) -> list[dict[str, object]]:
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in named:
-        peak = config.trunk_lr if "layers" in name.split(".") else config.lr
+        *parents, own = name.split(".")
+        is_pretrained = "layers" in parents and own not in ("down", "up")
+        peak = config.trunk_lr if is_pretrained else config.lr
         decay = config.weight_decay if parameter.dim() > 1 else 0.0
         groups.setdefault((peak, decay), []).append(parameter)
     return [

@@ -97,6 +97,8 @@ class LearnConfig:
     Attributes:
         epochs: passes over the training sentences.
         batch_size: sentences in a batch.
+        batches_per_step: batches whose mean loss a step follows; with several processes, which
+            share them, a multiple of their number.
         hidden_size: width of the network's vectors.
         dropout: of leaves and of vectors before the head.
         lr: highest learning rate.
@@ -106,6 +108,7 @@ class LearnConfig:
 
     epochs: int = 10
     batch_size: int = 32
+    batches_per_step: int = 1
     hidden_size: int = 128
     dropout: float = 0.3
     lr: float = 2e-3
@@ -114,7 +117,7 @@ class LearnConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("epochs", "batch_size", "hidden_size", "patience"):
+        for name in ("epochs", "batch_size", "batches_per_step", "hidden_size", "patience"):
             _check_least(name, getattr(self, name), 1)
         if not 0.0 <= self.dropout < 1.0 or not self.lr > 0.0 or self.weight_decay < 0.0:
             raise ConfigError(

@@ -2,7 +2,7 @@
 
 A folder holds one experiment. Each cell is a folder in it, each trial and each seed a folder in
 that; whatever is done is kept, so a run that was killed at any moment goes on to the numbers of an
-uninterrupted one.
+uninterrupted one. Several processes run it together, batch by batch; the first one writes.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from treenlp.experiment.lab.classifier import Answers, ClassifierTask, PhraseCla
 from treenlp.experiment.lab.config import ExperimentConfig, LearnConfig
 from treenlp.experiment.lab.corpus import Corpus, Item, read_corpus
 from treenlp.experiment.lab.statistics import paired_p_value, share_right
+from treenlp.experiment.processes import Processes
 from treenlp.experiment.trainer import BEST_FILE, Evaluation, TrainConfig, fit, read_history
 
 __all__ = [
@@ -156,7 +157,10 @@ def run_experiment(
     Raises:
         ConfigError: if the folder belongs to another config.
     """
-    claim(folder, config)
+    processes = Processes.current()
+    if processes.is_first:
+        claim(folder, config)
+    processes.wait()
     cells = cells_of(config)
     per_cell = config.search.trials + config.grid.seeds
     total, done = per_cell * len(cells), 0
@@ -166,9 +170,12 @@ def run_experiment(
         if not all((run / RESULT_FILE).is_file() for run in runs):
             if cell.gap not in corpora:
                 corpora.clear()  # cells come gap by gap
-                corpora[cell.gap] = _corpus(
-                    config, folder, cell.gap, model, cache or folder / "cache", say
-                )
+                at = cache or folder / "cache"
+                if not processes.is_first:
+                    processes.wait()  # until the first one has filled the cache
+                corpora[cell.gap] = _corpus(config, folder, cell.gap, model, at, say)
+                if processes.is_first:
+                    processes.wait()
             for run, dev in _run_cell(folder / cell.name, cell, corpora[cell.gap], config):
                 done += 1
                 report(RunProgress(done=done, total=total, cell=cell.name, run=run, dev=dev))
@@ -222,6 +229,8 @@ def _corpus(
     for part, items in corpus.parts.items():
         if not items:
             raise DataError(f"the part {part!r} of {config.data.task} is empty, expected items")
+    if not Processes.current().is_first:
+        return corpus
     path = folder / CORPUS_FILE
     known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     values = {
@@ -289,13 +298,23 @@ def _run(
     is_trial: bool = False,
 ) -> dict[str, Any]:
     """Train once, keep the best weights on dev and, unless it is a trial, score the test set."""
-    done = folder / RESULT_FILE
+    processes, done = Processes.current(), folder / RESULT_FILE
+    processes.wait()  # the same files are seen by all
     if done.is_file():
         found: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
         return found
     started = time.monotonic()
     items = _chosen(corpus.parts["train"], cell.train_size, seed)
-    per_epoch = math.ceil(len(items) / learn.batch_size)
+    per_epoch = math.ceil(len(items) / (learn.batch_size * learn.batches_per_step))
+    training = TrainConfig(
+        steps=per_epoch * learn.epochs,
+        batches_per_step=learn.batches_per_step,
+        lr=learn.lr,
+        trunk_lr=learn.lr,
+        weight_decay=learn.weight_decay,
+        seed=seed,
+        bf16=False,
+    )
     torch.manual_seed(seed)
     vectors = corpus.vectors[cell.leaves]
     model = PhraseClassifier(
@@ -311,21 +330,14 @@ def _run(
         leaves=cell.leaves,
         phrases=phrases,
         batch_size=learn.batch_size,
-        steps=per_epoch * learn.epochs,
+        steps=training.batches,
         seed=seed,
     )
     dev = corpus.parts["dev"]
     fit(
         model,
         task,
-        TrainConfig(
-            steps=per_epoch * learn.epochs,
-            lr=learn.lr,
-            trunk_lr=learn.lr,
-            weight_decay=learn.weight_decay,
-            seed=seed,
-            bf16=False,
-        ),
+        training,
         folder,
         evaluation=Evaluation(
             score=lambda: answer(task, dev).accuracy, every=per_epoch, patience=learn.patience
@@ -344,6 +356,8 @@ def _run(
     }
     if not is_trial:
         result["test"] = _values(answer(task, corpus.parts["test"]))
+    if not processes.is_first:
+        return result
     partial = folder / f"{RESULT_FILE}.partial"
     partial.write_text(json.dumps(result) + "\n", encoding="utf-8")
     partial.replace(done)
