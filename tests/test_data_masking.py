@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from treenlp.data.masking import MAX_REGION_LEAVES, distrusted_spans
+from treenlp.data.masking import MAX_REGION_LEAVES, distrusted_spans, has_general_count
 from treenlp.trees.brackets import parse_brackets
 from treenlp.trees.tree import Tree
 
@@ -21,6 +21,22 @@ def test_a_classifier_before_two_nouns_is_in_doubt_however_it_was_attached(phras
     assert distrusted_spans(tree) == ((1, 8),)
     alone = parse_brackets(f"(IP {phrase} (VP (ADVP (AD 很)) (VP (VA 旧))) (PU 。))")
     assert distrusted_spans(alone) == ((0, 5),)
+
+
+@pytest.mark.parametrize("classifier", ["个", "种", "些"])
+@pytest.mark.parametrize("phrase", [HIGH.replace("把", "{}"), LOW.replace("间", "{}")])
+def test_a_classifier_that_counts_everything_leaves_nothing_in_doubt(
+    phrase: str, classifier: str
+) -> None:
+    tree = parse_brackets(phrase.format(classifier))
+    assert distrusted_spans(tree) == ()
+    assert has_general_count(tree)
+
+
+def test_where_a_general_classifier_decides_nothing() -> None:
+    assert not has_general_count(parse_brackets(HIGH))
+    assert not has_general_count(parse_brackets("(NP (QP (CD 三) (CLP (M 个))) (NP (NN 教室)))"))
+    assert not has_general_count(parse_brackets("(NP (NN 学校) (DEG 的) (NN 教室))"))
 
 
 def test_a_verb_before_a_modified_noun_is_in_doubt_in_both_analyses() -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from treenlp.data.dependencies import GoldSentence, counted_phrases, read_ud_zh
-from treenlp.data.masking import distrusted_spans
+from treenlp.data.masking import distrusted_spans, has_general_count
 from treenlp.data.pku import TaggedText, read_pku
 from treenlp.data.treebanks import (
     SILVER_ZH_PARTS,
@@ -130,6 +130,7 @@ class ParserData:
         zh, en = grammars["zh"], grammars["en"]
         gold = {bare_text(sentence.text): sentence for sentence in self.gold}
         automatic: list[ChartTarget] = []
+        general: list[ChartTarget] = []
         checked: list[ChartTarget] = []
         for tree in self.chinese:
             spelled = spell_tokens(tree)
@@ -145,6 +146,8 @@ class ParserData:
             )
             if target is not None:
                 (automatic if sentence is None else checked).append(target)
+                if has_general_count(tree):
+                    general.append(target)
         partial = [t for t in (partial_target(s, zh) for s in self.gold) if t is not None]
         english, automatic_english = (
             [
@@ -160,6 +163,7 @@ class ParserData:
         found = [
             Source(name="automatic zh", lang="zh", targets=automatic, share=0.15),
             Source(name="checked zh", lang="zh", targets=checked, share=0.07),
+            Source(name="general classifiers zh", lang="zh", targets=general, share=0.04),
             Source(name="dependencies zh", lang="zh", targets=partial, share=0.10),
             Source(name="generated zh", lang="zh", targets=decided, share=0.20, hide=0.2),
             Source(name="toss-ups zh", lang="zh", targets=toss_ups, share=0.06),
