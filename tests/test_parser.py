@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import replace
 
@@ -73,6 +74,36 @@ def test_given_english_words_are_parsed_as_the_text_that_they_stand_for(
     assert log_z[0] == pytest.approx(log_z[1], abs=1e-4)
     assert log_z[0] != pytest.approx(log_z[2], abs=1e-2)
     assert parser.parse([apart])[0].leaves == ("It", "runs", ".")
+
+
+def test_english_reads_through_layers_of_its_own(parser: ChartParser) -> None:
+    scorer, trunk = parser.scorer, parser.trunk
+    assert scorer.view("zh") is scorer
+    assert scorer.view("en") is not scorer
+    batch = AtomBatch.build(sentences("It runs."), parser.tokenizer, max_positions=64)
+    hidden = scorer.contextualize(trunk, batch)
+    fence, words = scorer.fenceposts(batch, *scorer.atoms(trunk, batch, hidden))
+    learned = scorer.score_fenceposts("en", fence, words, batch.lengths)
+    used = parser.pack_scores(batch)  # with changes merged into the layers
+    assert torch.allclose(learned.phrase, used.phrase, atol=1e-4)
+    assert torch.allclose(learned.word, used.word, atol=1e-4)
+
+
+def test_what_english_learns_leaves_chinese_alone(parser: ChartParser) -> None:
+    scorer, trunk = copy.deepcopy(parser.scorer).requires_grad_(True), parser.trunk
+
+    def learned(text: str) -> set[str]:
+        scorer.zero_grad()
+        batch = AtomBatch.build(sentences(text), parser.tokenizer, max_positions=64)
+        atoms, _ = scorer.atoms(trunk, batch, scorer.contextualize(trunk, batch))
+        atoms.square().sum().backward()
+        return {name for name, value in scorer.named_parameters() if value.grad is not None}
+
+    shared = {"static.weight", "static.bias", "place.weight", "mix.weight", "mix.bias"}
+    chinese, english = learned("猫跑。"), learned("It runs.")
+    assert chinese & english == shared
+    assert any(name.startswith("layers.") for name in chinese)
+    assert all(name.startswith("views.en.") for name in english - shared)
 
 
 def test_an_overlong_sentence_is_parsed_in_stretches(parser: ChartParser) -> None:

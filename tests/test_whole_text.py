@@ -74,6 +74,24 @@ def test_a_low_rank_change_is_added_to_each_matrix() -> None:
     assert not torch.allclose(adapted(hidden, mask), base(hidden, mask), atol=1e-2)
 
 
+def test_a_merged_layer_computes_the_same_and_shares_nothing() -> None:
+    torch.manual_seed(1)
+    base = EncoderLayer(SIZES)
+    adapted = AdaptedLayer(base, 2)
+    for parameter in adapted.parameters():
+        nn.init.normal_(parameter)
+    hidden, mask = torch.randn(2, 5, 8), torch.arange(5) < torch.tensor([[5], [3]])
+    merged = adapted.merged()
+    assert type(merged) is EncoderLayer
+    assert torch.allclose(merged(hidden, mask), adapted(hidden, mask), atol=1e-4)
+    before = {name: value.clone() for name, value in merged.state_dict().items()}
+    assert before.keys() == base.state_dict().keys()
+    with torch.no_grad():
+        for parameter in (*base.parameters(), *adapted.parameters()):
+            parameter.zero_()
+    assert all(torch.equal(value, before[name]) for name, value in merged.state_dict().items())
+
+
 def test_only_changes_and_norms_are_learned_and_saved() -> None:
     base = EncoderLayer(SIZES)
     adapted = AdaptedLayer(base, 2)

@@ -51,7 +51,14 @@ def write_tiny_model(folder: Path) -> Path:
         "en": _grammar("en", max_word_units=1),
     }
     parser_config = ParserConfig(
-        fork=1, last=2, atom_size=SIZE, span_size=SIZE, word_size=SIZE, affinity_rank=2
+        fork=1,
+        last=2,
+        atom_size=SIZE,
+        span_size=SIZE,
+        word_size=SIZE,
+        affinity_rank=2,
+        english_rank=16,
+        english_last=3,
     )
     meaning_config = MeaningConfig(
         trunk_size=SIZE, hidden_size=SIZE, sentiment_size=SIZE, similarity_size=SIZE
@@ -59,12 +66,16 @@ def write_tiny_model(folder: Path) -> Path:
     meaning = MeaningModel(meaning_config)
     whole_text = WholeText(WholeTextConfig(first=1, rank=SIZE, tree_weight=0.5), trunk)
     torch.nn.init.normal_(whole_text.out.weight)
+    scorer = SpanScorer(parser_config, trunk, grammars)
+    for layer in scorer.view("en").layers:  # without a change they are the trunk's
+        for change in (layer.query_key_value, layer.outer):
+            torch.nn.init.normal_(change.up, std=0.1)
     pack(
         folder,
         name="tiny",
         trunk=trunk,
         frozen_layers=1,
-        scorer=SpanScorer(parser_config, trunk_config, grammars),
+        scorer=scorer,
         tokenizer_file=source,
         meaning=meaning.state_dict(),
         meaning_config=asdict(meaning_config),

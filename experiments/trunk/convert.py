@@ -160,7 +160,8 @@ def main() -> None:
         if n not in kept and piece != "<mask>" and is_wanted(piece, uses[n])
     ]
     options.output.mkdir(parents=True, exist_ok=True)
-    vocab = [(source.pieces[n], source.scores[n]) for n in kept]
+    # Four decimals cut texts into the same pieces, but for ties, in two thirds of the bytes.
+    vocab = [(source.pieces[n], round(source.scores[n], 4)) for n in kept]
     tokenizer = build_tokenizer(vocab, {"unknown": 3})
     tokenizer.save(str(options.output / "tokenizer.json"), pretty=False)
     config = TrunkConfig(

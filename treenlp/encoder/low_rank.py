@@ -2,7 +2,7 @@
 
 Hu et al. (2022), "LoRA: Low-Rank Adaptation of Large Language Models", section 4.1: h = W x + B A x
 with B at zero in the beginning. Departures: all four matrices of a layer are changed, without
-their scale alpha, and the layer has norms of its own.
+their scale alpha, the layer has norms of its own.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from treenlp.encoder.blank import without_initial_weights
 from treenlp.encoder.trunk import EncoderLayer
 from treenlp.errors import ConfigError
 
@@ -54,6 +55,16 @@ class LowRankLinear(nn.Module):
         weight, bias = (value.detach() for value in (self._base[0].weight, self._base[0].bias))
         return F.linear(x, weight, bias) + F.linear(F.linear(x, self.down), self.up)
 
+    def merged(self) -> nn.Linear:
+        """A plain layer with the change added to the matrix: faster, and of any precision."""
+        base = self._base[0]
+        with without_initial_weights():
+            found: nn.Linear = nn.Linear(base.in_features, base.out_features)
+        with torch.no_grad():
+            found.weight = nn.Parameter(base.weight + self.up @ self.down, requires_grad=False)
+            found.bias = nn.Parameter(base.bias.clone(), requires_grad=False)
+        return found
+
 
 class AdaptedLayer(EncoderLayer):
     """An encoder layer that shares another one's matrices; its changes and norms are its own."""
@@ -68,6 +79,17 @@ class AdaptedLayer(EncoderLayer):
         self.inner = _changed(base.inner, rank)
         self.outer = _changed(base.outer, rank)
         self.output_norm = copy.deepcopy(base.output_norm).requires_grad_(True)
+
+    def merged(self) -> EncoderLayer:
+        """A plain layer that computes the same; nothing of it is shared."""
+        found = EncoderLayer.__new__(EncoderLayer)
+        nn.Module.__init__(found)
+        found.num_heads = self.num_heads
+        for name in ("query_key_value", "attention_output", "inner", "outer"):
+            setattr(found, name, cast(LowRankLinear, getattr(self, name)).merged())
+        for name in ("attention_norm", "output_norm"):
+            setattr(found, name, copy.deepcopy(getattr(self, name)))
+        return found
 
 
 def _changed(base: nn.Module, rank: int) -> LowRankLinear:

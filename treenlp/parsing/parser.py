@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from treenlp.encoder import PieceTokenizer, Trunk, TrunkConfig, load_table, load_weights
 from treenlp.encoder.blank import without_initial_weights
+from treenlp.encoder.low_rank import AdaptedLayer
 from treenlp.errors import ModelError
 from treenlp.parsing.atoms import AtomBatch
 from treenlp.parsing.chart import NEG, ChartScores
@@ -79,7 +80,12 @@ class ChartParser:
         self.scorer = scorer.to(self.device).eval().requires_grad_(False)
         self.scorer.layers.to(self.dtype)
         self.trunk = trunk.to(self.device).eval().requires_grad_(False)
-        self._below = [_as(layer, self.dtype) for layer in list(trunk.layers)[: scorer.config.fork]]
+        below = [_as(layer, self.dtype) for layer in list(trunk.layers)[: scorer.config.fork]]
+        self._layers: dict[Lang, list[torch.nn.Module]] = {}
+        for lang in scorer.grammars:
+            own = scorer.view(lang).layers
+            merged = [x.merged().to(self.dtype) if isinstance(x, AdaptedLayer) else x for x in own]
+            self._layers[lang] = [*below, *merged]
         self.tokenizer = tokenizer
         self._lexicon: LexicalScores | None = None
 
@@ -182,7 +188,7 @@ class ChartParser:
         scorer, pieces = self.scorer, batch.pieces
         mask = None if bool(pieces.mask.all()) else pieces.mask
         hidden = self.trunk.embed(pieces.ids).to(self.dtype)
-        for layer in (*self._below, *scorer.layers):
+        for layer in self._layers[batch.lang]:
             hidden = layer(hidden, mask)
         gathered = F.pad(pieces.gather(hidden).float(), (0, 0, 0, 1))
         return scorer.fenceposts(batch, *scorer.atoms(self.trunk, batch, gathered))
@@ -223,7 +229,7 @@ def load_parser(folder: Path, device: str = "cpu", *, trunk: Trunk | None = None
     }
     weights = load_weights(folder / "parser.safetensors", version=config["version"])
     with without_initial_weights():
-        scorer = SpanScorer(ParserConfig(**config["parser"]), trunk.config, grammars)
+        scorer = SpanScorer(ParserConfig(**config["parser"]), trunk, grammars)
     scorer.load_state_dict(weights, assign=True)
     return ChartParser(scorer, trunk, PieceTokenizer.load(folder / "tokenizer.json"), device=device)
 

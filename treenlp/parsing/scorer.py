@@ -17,13 +17,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from treenlp.encoder import EncoderLayer, Trunk, TrunkConfig, run_layers
+from treenlp.encoder import EncoderLayer, Trunk, run_layers
+from treenlp.encoder.low_rank import AdaptedLayer
 from treenlp.parsing.atoms import NUM_PLACES, AtomBatch
 from treenlp.parsing.chart import NEG, ChartScores
 from treenlp.parsing.grammar import Grammar
 from treenlp.text import Lang
 
-__all__ = ["LanguageHead", "PackedScores", "ParserConfig", "SpanScorer"]
+__all__ = ["LanguageHead", "LanguageView", "PackedScores", "ParserConfig", "SpanScorer"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,9 @@ class ParserConfig:
         word_size: width of the hidden layer that scores words.
         affinity_rank: rank of the bilinear word-pair score, for each parent class.
         affinity_window: atoms before a fencepost that its context-free vector sees.
+        english_rank: rank of the changes that make the trunk's layers English's own; 0 lets
+            English use the same copies as Chinese.
+        english_last: one past the last trunk layer that English uses then.
         temperature_zh: divides all Chinese scores (calibration).
         temperature_en: divides all English scores.
         boundary_floor: fenceposts of Chinese less likely than this to end a word are pruned.
@@ -50,6 +54,8 @@ class ParserConfig:
     word_size: int = 192
     affinity_rank: int = 24
     affinity_window: int = 3
+    english_rank: int = 0
+    english_last: int = 8
     temperature_zh: float = 1.0
     temperature_en: float = 1.0
     boundary_floor: float = 0.002
@@ -99,26 +105,52 @@ class LanguageHead(nn.Module):
         self.dependent = nn.Linear(config.atom_size, rank)
 
 
+class LanguageView(nn.Module):
+    """One language's own way from pieces to atoms, where it does not share that of the others.
+
+    The trunk's layers with a low-rank change take the place of the shared copies: a fraction of
+    their size, and as deep as the trunk.
+    """
+
+    def __init__(self, config: ParserConfig, trunk: Trunk) -> None:
+        super().__init__()
+        size = config.atom_size
+        self.layers = nn.ModuleList(
+            AdaptedLayer(cast(EncoderLayer, layer), config.english_rank)
+            for layer in list(trunk.layers)[config.fork : config.english_last]
+        )
+        self.contextual = nn.Linear(trunk.config.hidden_size, size)
+        self.atom_norm = nn.LayerNorm(size)
+        self.mix_norm = nn.LayerNorm(size)
+        self.edge = nn.Parameter(torch.zeros(2, size))
+
+
 class SpanScorer(nn.Module):
     """Atoms of a sentence to the log-potentials of its chart."""
 
-    def __init__(
-        self, config: ParserConfig, trunk: TrunkConfig, grammars: dict[Lang, Grammar]
-    ) -> None:
-        """Create a scorer whose trunk layers have default weights; see `copy_layers`."""
+    def __init__(self, config: ParserConfig, trunk: Trunk, grammars: dict[Lang, Grammar]) -> None:
+        """Create a scorer whose trunk layers have default weights; see `copy_layers`.
+
+        Args:
+            config: sizes.
+            trunk: that it will run over; a language's own view shares its layers.
+            grammars: labels of each language.
+        """
         super().__init__()
         self.config = config
         self.grammars = grammars
-        size = config.atom_size
-        self.layers = nn.ModuleList(EncoderLayer(trunk) for _ in range(config.last - config.fork))
-        self.contextual = nn.Linear(trunk.hidden_size, size)
-        self.static = nn.Linear(trunk.hidden_size, size)
+        sizes, size = trunk.config, config.atom_size
+        self.layers = nn.ModuleList(EncoderLayer(sizes) for _ in range(config.last - config.fork))
+        self.contextual = nn.Linear(sizes.hidden_size, size)
+        self.static = nn.Linear(sizes.hidden_size, size)
         self.place = nn.Embedding(NUM_PLACES, size)
         self.atom_norm = nn.LayerNorm(size)
         self.mix = nn.Conv1d(size, size, 3, padding=1)
         self.mix_norm = nn.LayerNorm(size)
         self.edge = nn.Parameter(torch.zeros(2, size))
-        self.window = nn.Linear(config.affinity_window * trunk.hidden_size, size)
+        self.window = nn.Linear(config.affinity_window * sizes.hidden_size, size)
+        own = {"en": LanguageView(config, trunk)} if config.english_rank else {}
+        self.views = nn.ModuleDict(own)
         self.heads = nn.ModuleDict(
             {lang: LanguageHead(config, grammar) for lang, grammar in grammars.items()}
         )
@@ -126,6 +158,10 @@ class SpanScorer(nn.Module):
     def head(self, lang: Lang) -> LanguageHead:
         """What belongs to the labels of one language."""
         return cast(LanguageHead, self.heads[lang])
+
+    def view(self, lang: Lang) -> LanguageView | SpanScorer:
+        """Where the layers and the atoms of a language are: in its own view or here."""
+        return cast(LanguageView, self.views[lang]) if lang in self.views else self
 
     def copy_layers(self, trunk: Trunk) -> None:
         """Start from the trunk's own layers."""
@@ -143,19 +179,19 @@ class SpanScorer(nn.Module):
         mask = None if bool(pieces.mask.all()) else pieces.mask
         with torch.no_grad():
             hidden = trunk.run(trunk.embed(pieces.ids), mask, 0, self.config.fork)
-        hidden = run_layers(list(self.layers), hidden, mask, dropout)
+        hidden = run_layers(list(self.view(batch.lang).layers), hidden, mask, dropout)
         return F.pad(pieces.gather(hidden), (0, 0, 0, 1))
 
     def atoms(self, trunk: Trunk, batch: AtomBatch, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """Contextual (B, T, D) and context-free (B, T, H) vectors of atoms."""
-        static = self.embed_static(trunk, batch.static)
+        view, static = self.view(batch.lang), self.embed_static(trunk, batch.static)
         context = (hidden[batch.first] + hidden[batch.last]) * 0.5
-        atoms = self.contextual(context) + self.static(static) + self.place(batch.place)
-        atoms = self.atom_norm(atoms)
+        atoms = view.contextual(context) + self.static(static) + self.place(batch.place)
+        atoms = view.atom_norm(atoms)
         inside = torch.arange(atoms.shape[1], device=atoms.device) < batch.lengths[:, None]
         atoms = atoms * inside[..., None]
         mixed = self.mix(atoms.transpose(1, 2)).transpose(1, 2)
-        return self.mix_norm(atoms + F.gelu(mixed)) * inside[..., None], static
+        return view.mix_norm(atoms + F.gelu(mixed)) * inside[..., None], static
 
     @staticmethod
     def embed_static(trunk: Trunk, ids: Tensor) -> Tensor:
@@ -165,9 +201,10 @@ class SpanScorer(nn.Module):
 
     def fenceposts(self, batch: AtomBatch, atoms: Tensor, static: Tensor) -> tuple[Tensor, Tensor]:
         """Vectors of fenceposts: contextual (B, F, 2 D) and context-free (B, F, D)."""
-        left = torch.cat([self.edge[0].expand(len(atoms), 1, -1), atoms], 1)
+        edge = self.view(batch.lang).edge
+        left = torch.cat([edge[0].expand(len(atoms), 1, -1), atoms], 1)
         ends = torch.arange(left.shape[1], device=atoms.device) >= batch.lengths[:, None]
-        right = torch.where(ends[..., None], self.edge[1], F.pad(atoms, (0, 0, 0, 1)))
+        right = torch.where(ends[..., None], edge[1], F.pad(atoms, (0, 0, 0, 1)))
         fence = torch.cat([left, right.to(left.dtype)], -1)
         window = self.config.affinity_window
         padded = F.pad(static, (0, 0, window, 0))  # (B, window + T, H)

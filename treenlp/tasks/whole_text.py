@@ -39,8 +39,8 @@ class WholeTextConfig:
         gram_buckets: size of the table of pieces and pairs; 0 for none.
     """
 
-    first: int = 6
-    rank: int = 32
+    first: int = 0
+    rank: int = 24
     head_pieces: int = 120
     tail_pieces: int = 180
     tree_weight: float = 0.1
