@@ -216,6 +216,26 @@ def test_texts_of_several_sentences_are_read_as_a_whole(tiny: Path) -> None:
     assert judged[1] == pytest.approx(joined[0].tolist(), abs=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("text", "is_running"),
+    [
+        ("猫跑，大学的老师跑。", False),
+        ("猫跑，老师跑，大学的猫跑。", True),
+        ("猫跑：老师、猫", True),
+        ("The cat ran, the dog ran, the cat ran.", False),
+    ],
+)
+def test_chinese_clauses_joined_by_commas_are_running_text(
+    tiny: Path, text: str, is_running: bool
+) -> None:
+    reader, trees_alone = load_meaning(tiny), load_meaning(tiny)
+    trees_alone._whole_text = None
+    meanings = read(reader, tiny, text)
+    assert len(meanings) == 1
+    judged = [found.judge_texts([meanings])[0] for found in (reader, trees_alone)]
+    assert (judged[0] != judged[1]) is is_running
+
+
 def test_loading_draws_no_random_numbers(tiny: Path) -> None:
     before = torch.get_rng_state()
     load_meaning(tiny)

@@ -5,6 +5,7 @@ The reader owns the trunk, its tokenizer and a `MeaningModel`, and hides pieces 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -32,6 +33,8 @@ __all__ = ["MeaningReader", "TreeMeaning", "leaf_offsets", "load_meaning"]
 
 _FILE, _WHOLE_TEXT_FILE = "meaning.safetensors", "whole_text.safetensors"
 _WEIGHTS = (-1.0, -0.5, 0.0, 0.5, 1.0)
+_CLAUSE = re.compile(r"[^\s,;:.!?~，；：。！？、…～]+")
+_RUNNING_CLAUSES = 3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -183,7 +186,9 @@ class MeaningReader:
     def judge_texts(self, texts: Sequence[Sequence[TreeMeaning]]) -> list[tuple[float, ...]]:
         """Judge texts of one or more sentences.
 
-        A text of several is also read as a whole, if the model has learned that.
+        Running text is also read as a whole, if the model has learned that: a text of several
+        sentences, or a Chinese one of three clauses or more, which commas join where another
+        language begins a new sentence.
 
         Args:
             texts: the meanings of each text's sentences, in order; none is empty.
@@ -198,12 +203,12 @@ class MeaningReader:
         owner = torch.repeat_interleave(torch.arange(len(texts)), counts).to(vectors.device)
         logits = self._model.text_logits(vectors, owner, len(texts))
         judged = torch.softmax(logits.float(), -1)
-        several = [n for n, text in enumerate(texts) if len(text) > 1]
-        if self._whole_text is not None and several:
-            running = self._tokenizer.encode_batch([_running_text(texts[n]) for n in several])
-            odds = self._whole_text.odds(running).to(logits.device)
+        running = [n for n, text in enumerate(texts) if _is_running(text)]
+        if self._whole_text is not None and running:
+            pieces = self._tokenizer.encode_batch([_running_text(texts[n]) for n in running])
+            odds = self._whole_text.odds(pieces).to(logits.device)
             weight = self._whole_text.config.tree_weight
-            judged[several] = join_views(logits[several], odds, weight)
+            judged[running] = join_views(logits[running], odds, weight)
         return [tuple(row) for row in judged.tolist()]
 
     @torch.inference_mode()
@@ -365,6 +370,12 @@ def leaf_offsets(tree: Tree, sentence: Sentence) -> list[tuple[int, int]]:
         offsets.append((atoms[first][0] - shift, atoms[last][1] - shift))
         first = last + 1
     return offsets
+
+
+def _is_running(sentences: Sequence[TreeMeaning]) -> bool:
+    first = sentences[0]
+    clauses = len(_CLAUSE.findall(first.text)) if first.lang == "zh" else 0
+    return len(sentences) > 1 or clauses >= _RUNNING_CLAUSES
 
 
 def _running_text(sentences: Sequence[TreeMeaning]) -> str:
