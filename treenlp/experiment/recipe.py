@@ -127,6 +127,9 @@ _FREE_LICENCE = "CC BY-SA 4.0; terms of the PKU newspaper not stated"
 GRAM_BUCKETS = 65_536
 """Size of the table of pieces and pairs beside the view of whole texts: 64 KiB in 8 bits."""
 
+ENGLISH_RANK = 16
+"""Rank of the changes through which the parser reads English: 80 kB a layer."""
+
 _TUNE_SHOPPING = 800  # about as many as there are hotels
 FROZEN_LAYERS = 6
 """Trunk layers below the meaning model's own."""
@@ -321,7 +324,7 @@ def train_parser(
     torch.manual_seed(config.seed)
     scorer = initial
     if scorer is None:
-        scorer = SpanScorer(ParserConfig(), trunk, data.grammars())
+        scorer = SpanScorer(ParserConfig(english_rank=ENGLISH_RANK), trunk, data.grammars())
         scorer.copy_layers(trunk)
     pairs = data.agreement
     task = ParserTask(
