@@ -230,8 +230,9 @@ def test_who_sounds_otherwise_is_never_the_answer(network: str) -> None:
     step = task.make(corpus.parts["test"])
     logits = task.model(step)[step.roots]
     assert torch.isinf(logits).tolist() == [[True, False, False, True]] * 2
-    assert math.isfinite(float(task.loss(step)))
-    task.loss(step).backward()  # type: ignore[no-untyped-call]
+    loss = task.loss(step)
+    assert math.isfinite(loss.item())
+    loss.backward()  # type: ignore[no-untyped-call]
     for parameter in task.model.parameters():
         assert parameter.grad is None or torch.isfinite(parameter.grad).all()
 
