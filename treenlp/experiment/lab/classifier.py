@@ -37,6 +37,8 @@ class Step:
         roots: (B,) the vector of each whole sentence.
         root_targets: (B,) their classes.
         owner: (V,) sentence of each vector.
+        barred: (B, classes) bool, the classes that a whole sentence cannot have; None if it can
+            have all.
     """
 
     leaves: Tensor
@@ -45,6 +47,7 @@ class Step:
     roots: Tensor
     root_targets: Tensor
     owner: Tensor
+    barred: Tensor | None = None
 
 
 class PhraseClassifier(nn.Module):
@@ -69,12 +72,15 @@ class PhraseClassifier(nn.Module):
         self.out = nn.Linear(hidden_size, num_classes)
 
     def forward(self, step: Step) -> Tensor:
-        """Return logits (V, classes) of everything that is judged."""
+        """Return logits (V, classes) of everything that is judged; -inf where barred."""
         leaves = self.dropout(self.norm(step.leaves))
         encoding = self.network(leaves, step.batch)
         is_tree = isinstance(step.batch, TreeBatch)
         vectors = encoding.nodes if is_tree else encoding.root
         logits: Tensor = self.out(self.dropout(vectors))
+        if step.barred is not None:
+            whole = logits[step.roots].masked_fill(step.barred, -torch.inf)
+            logits = logits.index_copy(0, step.roots, whole)
         return logits
 
 
@@ -112,6 +118,8 @@ class ClassifierTask:
         self.model = model
         self.items = items
         self.vectors = corpus.vectors[leaves]
+        self.symbols = corpus.symbols
+        self.num_classes = len(corpus.classes)
         self.reads_trees = NETWORKS[network].reads == "trees"
         self.trees = trees
         self.phrases = phrases
@@ -141,6 +149,7 @@ class ClassifierTask:
             roots=batch.roots,
             root_targets=whole,
             owner=batch.owner,
+            barred=self._barred(items),
         )
 
     def _sequences(self, items: Sequence[Item]) -> Step:
@@ -165,10 +174,22 @@ class ClassifierTask:
             roots=torch.tensor(roots),
             root_targets=torch.tensor([item.root for item in items]),
             owner=torch.tensor(owner),
+            barred=self._barred(items),
         )
 
     def _read(self, rows: NDArray[np.int64]) -> Tensor:
-        return torch.from_numpy(self.vectors[rows].astype(np.float32))
+        own = rows if self.symbols is None else self.symbols[rows]
+        return torch.from_numpy(self.vectors[own].astype(np.float32))
+
+    def _barred(self, items: Sequence[Item]) -> Tensor | None:
+        if not any(item.candidates for item in items):
+            return None
+        barred = torch.zeros(len(items), self.num_classes, dtype=torch.bool)
+        for own, item in zip(barred, items, strict=True):
+            if item.candidates:
+                own.fill_(True)
+                own[list(item.candidates)] = False
+        return barred
 
     def loss(self, batch: object) -> Tensor:
         """Mean cross-entropy of phrases plus that of whole sentences, in nats."""

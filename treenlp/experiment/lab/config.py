@@ -14,7 +14,10 @@ from treenlp.composition import NETWORKS
 from treenlp.errors import ConfigError
 
 __all__ = [
+    "BASELINES",
+    "BLANK_TASKS",
     "LEAVES",
+    "SIDES",
     "TASKS",
     "TREES",
     "DataConfig",
@@ -24,9 +27,12 @@ __all__ = [
     "SearchConfig",
 ]
 
-TASKS = ("sst", "recall", "agreement")
+BLANK_TASKS = ("homophones", "cloze")
+TASKS = ("sst", "recall", "agreement", *BLANK_TASKS)
 TREES = ("gold", "parsed", "right", "left", "balanced", "random")
 LEAVES = ("static", "contextual")
+SIDES = ("both", "left", "right")
+BASELINES = ("majority", "trigram")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,22 +41,32 @@ class DataConfig:
 
     Attributes:
         task: "sst" (sentiment of sentences and phrases), "recall" (say at the end which mark stood
-            at the beginning) or "agreement" (a verb's number from a noun far before it).
+            at the beginning), "agreement" (a verb's number from a noun far before it),
+            "homophones" (which of the characters that sound the same is left out of a sentence of
+            the newspaper) or "cloze" (which frequent word is).
         phrases: whether phrases are learned and judged, too, or whole sentences alone (sst).
         gap: words between what is to be remembered and the end (recall, agreement).
-        items: training items of the made-up tasks; a fifth as many are measured on.
+        items: training items of all tasks but sst; a fifth as many are measured on.
+        window: characters (homophones) or words (cloze) that are shown on each side of a blank.
+        words: how many words are left out (cloze).
+        homophones: file of the characters that sound the same, from the working directory.
     """
 
     task: str = "sst"
     phrases: bool = True
     gap: int = 20
     items: int = 2_000
+    window: int = 12
+    words: int = 200
+    homophones: str = "corpora/homophones/zh.tsv"
 
     def __post_init__(self) -> None:
         """Check names and ranges."""
         _check_name("task", self.task, TASKS)
         _check_least("gap", self.gap, 1)
         _check_least("items", self.items, 10)
+        _check_least("window", self.window, 1)
+        _check_least("words", self.words, 2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +74,13 @@ class GridConfig:
     """What is combined with what; every combination is a cell.
 
     Attributes:
-        models: names of `NETWORKS` over trees or sequences.
+        models: names of `NETWORKS` over trees or sequences; of blanks also the baselines that
+            count: "majority" and "trigram", the two neighbours on each side.
         trees: which trees tree models get; "gold" and "parsed" are of sst alone.
         leaves: "static" word vectors, or "contextual" ones of the trunk's lower layers (sst).
         train_sizes: sentences learned from; 0 means all.
         gaps: gaps of the made-up tasks; empty means the one of the data.
+        sides: what is shown of the sentence around a blank: "both", "left" or "right".
         seeds: runs of each cell.
     """
 
@@ -71,20 +89,23 @@ class GridConfig:
     leaves: tuple[str, ...] = ("contextual",)
     train_sizes: tuple[int, ...] = (0,)
     gaps: tuple[int, ...] = ()
+    sides: tuple[str, ...] = ("both",)
     seeds: int = 3
 
     def __post_init__(self) -> None:
         """Check names and ranges."""
         known = [name for name, network in NETWORKS.items() if network.reads != "dependencies"]
         for name in self.models:
-            _check_name("models", name, known)
+            _check_name("models", name, [*known, *BASELINES])
         for name in self.trees:
             _check_name("trees", name, TREES)
         for name in self.leaves:
             _check_name("leaves", name, LEAVES)
+        for name in self.sides:
+            _check_name("sides", name, SIDES)
         for size in (*self.train_sizes, *self.gaps):
             _check_least("train_sizes and gaps", size, 0)
-        for column in ("models", "trees", "leaves", "train_sizes"):
+        for column in ("models", "trees", "leaves", "train_sizes", "sides"):
             if not getattr(self, column):
                 raise ConfigError(f"found no {column}, expected one or more")
         _check_least("seeds", self.seeds, 1)
@@ -177,7 +198,20 @@ class ExperimentConfig:
             if odd:
                 raise ConfigError(
                     f"found the trees {min(odd)!r} with the task {self.data.task!r}, which has no "
-                    "sentences; expected control trees: right, left, balanced, random"
+                    "parsed sentences; expected control trees: right, left, balanced, random"
+                )
+        if self.data.task in BLANK_TASKS:
+            if "contextual" in self.grid.leaves:
+                raise ConfigError(
+                    f"found the leaves 'contextual' with the task {self.data.task!r}, whose "
+                    "networks shall read the context themselves; expected 'static'"
+                )
+        else:
+            odd = {*BASELINES} & {*self.grid.models} or {*self.grid.sides} - {"both"}
+            if odd:
+                raise ConfigError(
+                    f"found {min(odd)!r} with the task {self.data.task!r}, which has no blanks; "
+                    f"expected it with one of: {', '.join(BLANK_TASKS)}"
                 )
 
     @classmethod
@@ -297,6 +331,7 @@ _ELEMENTS: dict[str, type] = {
     "leaves": str,
     "train_sizes": int,
     "gaps": int,
+    "sides": str,
     "lr": float,
     "dropout": float,
     "hidden_size": int,

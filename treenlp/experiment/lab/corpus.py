@@ -3,14 +3,17 @@
 Leaves are frozen, so a run takes minutes: of the sentiment treebank "static" ones are the means of
 a word's piece embeddings, "contextual" ones the means of its pieces after the trunk's lower layers,
 which no task has tuned. The made-up tasks have one vector for each word of a small vocabulary.
+Around a blank stand static ones, and what a cell is not to see is not in its items.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -19,9 +22,13 @@ import torch
 from numpy.typing import NDArray
 
 from treenlp.composition import ControlName, TreeShape, control_shape
+from treenlp.data.blanks import BLANK, Blank, character_blanks, sentences_by_part, word_blanks
+from treenlp.data.homophones import read_homophones
+from treenlp.data.pku import read_pku
 from treenlp.data.sentiment import SentimentTree, read_sst
+from treenlp.encoder import PieceTokenizer
 from treenlp.errors import ConfigError, DataError
-from treenlp.experiment.lab.config import DataConfig
+from treenlp.experiment.lab.config import BLANK_TASKS, DataConfig
 from treenlp.experiment.meaning_stage import PieceStore, parse_cached
 from treenlp.parsing.parser import load_parser, load_trunk
 from treenlp.tasks.meaning import leaf_piece_ranges
@@ -29,7 +36,18 @@ from treenlp.tasks.reader import leaf_offsets
 from treenlp.tasks.sentiment import LABELS, span_labels
 from treenlp.text import Sentence
 
-__all__ = ["Corpus", "Item", "Part", "make_recall", "read_corpus", "read_sst_corpus"]
+__all__ = [
+    "BLANK_ROW",
+    "Corpus",
+    "Item",
+    "Part",
+    "make_blanks",
+    "make_recall",
+    "piece_vectors",
+    "read_blanks",
+    "read_corpus",
+    "read_sst_corpus",
+]
 
 Part = Literal["train", "dev", "test"]
 PARTS: tuple[Part, ...] = ("train", "dev", "test")
@@ -49,6 +67,7 @@ class Item:
         shapes: its trees by kind; control trees are made when they are asked for.
         labels: class by span of leaves.
         root: class of the whole.
+        candidates: classes that it is chosen from; empty means all.
     """
 
     start: int
@@ -56,6 +75,7 @@ class Item:
     shapes: Mapping[str, TreeShape] = field(default_factory=dict)
     labels: Mapping[tuple[int, int], int] = field(default_factory=dict)
     root: int
+    candidates: tuple[int, ...] = ()
 
     def shape(self, kind: str) -> TreeShape:
         """Return the tree of a kind; a random one is the same for the same place in the corpus."""
@@ -76,6 +96,7 @@ class Corpus:
 
     Attributes:
         vectors: (N, D) float16 leaf vectors, by the kind of leaves.
+        symbols: row of each leaf's vector, where leaves recur; None where each leaf has its own.
         parts: items of each part.
         classes: names of the classes.
         digest: SHA-256 of texts and classes.
@@ -85,6 +106,7 @@ class Corpus:
     parts: Mapping[Part, Sequence[Item]]
     classes: tuple[str, ...]
     digest: str
+    symbols: NDArray[np.int32] | None = None
 
 
 def read_corpus(
@@ -94,6 +116,7 @@ def read_corpus(
     leaves: Sequence[str],
     trees: Sequence[str],
     gap: int,
+    sides: str,
     model: Path | None,
     say: Callable[[str], None],
 ) -> Corpus:
@@ -105,7 +128,8 @@ def read_corpus(
         leaves: kinds of leaf vectors that are needed (sst).
         trees: kinds of trees that are needed (sst).
         gap: of the made-up tasks.
-        model: folder whose trunk and parser are used (sst).
+        sides: of a blank that are shown.
+        model: folder whose trunk and parser are used (sst; its trunk alone around blanks).
         say: gets a line about long work.
 
     Raises:
@@ -113,10 +137,21 @@ def read_corpus(
         ConfigError: if a model is needed and none is given.
     """
     if config.task == "sst":
-        if model is None:
-            raise ConfigError("found no model, expected the folder of one: sst needs its trunk")
-        return read_sst_corpus(cache, model, leaves=leaves, trees=trees, say=say)
+        return read_sst_corpus(
+            cache, _needed(model, config.task), leaves=leaves, trees=trees, say=say
+        )
+    if config.task in BLANK_TASKS:
+        say("leaving out what is to be found")
+        blanks, classes = read_blanks(config)
+        table = partial(piece_vectors, model=_needed(model, config.task))
+        return make_blanks(blanks, classes, sides=sides, table=table)
     return make_recall(config.items, gap, agreement=config.task == "agreement")
+
+
+def _needed(model: Path | None, task: str) -> Path:
+    if model is None:
+        raise ConfigError(f"found no model, expected the folder of one: {task} needs its trunk")
+    return model
 
 
 def read_sst_corpus(
@@ -234,3 +269,92 @@ def make_recall(items: int, gap: int, *, agreement: bool = False, seed: int = 0)
         classes=classes,
         digest=digest,
     )
+
+
+BLANK_ROW = 0
+"""Row of the vectors, and so the symbol, that stands for what is left out."""
+
+
+def read_blanks(config: DataConfig) -> tuple[dict[Part, list[Blank]], tuple[str, ...]]:
+    """Leave out characters or words of the newspaper.
+
+    Returns:
+        The blanks of each part, and what may be left out: the classes.
+    """
+    sentences = sentences_by_part(read_pku())
+    if config.task == "homophones":
+        sets = read_homophones(Path(config.homophones))
+        blanks = character_blanks(sentences, sets, items=config.items, window=config.window)
+        return blanks, tuple(character for own in sets for character in own.characters)
+    blanks = word_blanks(sentences, words=config.words, items=config.items, window=config.window)
+    return blanks, blanks["train"][0].candidates
+
+
+def make_blanks(
+    blanks: Mapping[Part, Sequence[Blank]],
+    classes: Sequence[str],
+    *,
+    sides: str,
+    table: Callable[[Sequence[str]], NDArray[np.float16]],
+) -> Corpus:
+    """Make items of which one side of the blank, or neither, is hidden.
+
+    Items go round the blank, so that networks need not know of it: first what follows it, then a
+    leaf for the blank, then what precedes it. A reader of either direction ends beside the blank,
+    having read its own side last. (In the order of the text the two last states are a window
+    away from it.) Of one side alone items begin with the blank and end beside it, so what
+    follows it is read backwards.
+
+    Args:
+        blanks: of each part.
+        classes: what may be left out.
+        sides: "both", "left" or "right"; whichever it is, items and their order are the same.
+        table: makes the vectors (W, D) of symbols.
+    """
+    number = {name: n for n, name in enumerate(classes)}
+    rows: dict[str, int] = {BLANK: BLANK_ROW}
+    symbols: list[int] = []
+    parts: dict[Part, list[Item]] = {}
+    for part, own in blanks.items():
+        parts[part] = []
+        for blank in own:
+            shown = {
+                "both": [*blank.after, BLANK, *blank.before],
+                "left": [BLANK, *blank.before],
+                "right": [BLANK, *reversed(blank.after)],
+            }[sides]
+            parts[part].append(
+                Item(
+                    start=len(symbols),
+                    size=len(shown),
+                    root=number[blank.answer],
+                    candidates=tuple(number[name] for name in blank.candidates),
+                )
+            )
+            symbols += [rows.setdefault(leaf, len(rows)) for leaf in shown]
+    vectors = table(list(rows)[1:])
+    drawn = np.random.default_rng(0).normal(size=(1, vectors.shape[1]))  # of the blank
+    scale = vectors.std() if len(vectors) else 1.0
+    text = {part: [asdict(blank) for blank in own] for part, own in blanks.items()}
+    written = json.dumps([list(classes), text], ensure_ascii=False, sort_keys=True)
+    return Corpus(
+        vectors={"static": np.concatenate([drawn * scale, vectors]).astype(np.float16)},
+        parts=parts,
+        classes=tuple(classes),
+        digest=hashlib.sha256(written.encode()).hexdigest(),
+        symbols=np.array(symbols, dtype=np.int32),
+    )
+
+
+def piece_vectors(leaves: Sequence[str], *, model: Path) -> NDArray[np.float16]:
+    """Means (W, D) of the piece embeddings of characters or words, each by itself."""
+    tokenizer = PieceTokenizer.load(model / "tokenizer.json")
+    trunk = load_trunk(model).float()
+    found = np.zeros((len(leaves), trunk.config.hidden_size), dtype=np.float16)
+    for n, (leaf, pieces) in enumerate(zip(leaves, tokenizer.encode_batch(leaves), strict=True)):
+        ids = [i for i, (start, end) in zip(pieces.ids, pieces.offsets, strict=True) if end > start]
+        if len(leaf) == 1:
+            ids = [tokenizer.character(leaf)]
+        if ids:
+            found[n] = trunk.pieces(torch.tensor(ids)).float().mean(0).numpy()
+    return found

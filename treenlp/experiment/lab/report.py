@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from treenlp.errors import ConfigError
+from treenlp.experiment.lab.config import ExperimentConfig
 from treenlp.experiment.lab.runner import (
     CORPUS_FILE,
     cells_of,
@@ -29,6 +30,10 @@ __all__ = ["summarize", "write_report"]
 
 _MARKERS = "osv^D*P<>Xhd"
 _MOST_LINES = 16  # more of them in one plot tell nothing apart
+# Where a table of all pairs of classes is unreadable, or the plots' font lacks the characters, the
+# most frequent mistakes are listed.
+_MOST_CLASSES = 20
+_MOST_MISTAKES = 20
 
 
 def write_report(folder: Path, output: Path | None = None, *, plots: bool = True) -> Path:
@@ -66,7 +71,7 @@ def summarize(folder: Path) -> dict[str, Any]:
     rows = []
     for cell in cells:
         runs = read_results(folder, cell.name)
-        corpus = corpora[str(cell.gap)]
+        corpus = corpora[cell.corpus]
         rows.append({"name": cell.name, **_figures(runs, corpus)})
     best = max(rows, key=lambda row: row["dev"][0])
     others = [row["name"] for row in rows if row["name"] != best["name"]]
@@ -111,7 +116,11 @@ def _figures(runs: Sequence[dict[str, Any]], corpus: dict[str, Any]) -> dict[str
         "parameters": runs[0]["parameters"],
         "train_items": runs[0]["train_items"],
         "seconds": mean_and_deviation([run["seconds"] for run in runs])[0],
-        "learn": {name: runs[0]["learn"][name] for name in ("lr", "dropout", "hidden_size")},
+        "learn": {
+            name: runs[0]["learn"][name]
+            for name in ("lr", "dropout", "hidden_size")
+            if name in runs[0]["learn"]  # a baseline has no such settings
+        },
         "history": [run["history"] for run in runs],
         "by_length": _by_bins(share, np.array(corpus["lengths"])),
         "by_depth": _by_bins(share, np.array(corpus["depths"])),
@@ -128,7 +137,16 @@ def _figures(runs: Sequence[dict[str, Any]], corpus: dict[str, Any]) -> dict[str
     confusion = np.zeros((size, size), dtype=int)
     for row in answers:
         np.add.at(confusion, (targets, row), 1)
-    figures["confusion"] = confusion.tolist()
+    if size <= _MOST_CLASSES and "".join(corpus["classes"]).isascii():
+        figures["confusion"] = confusion.tolist()
+    else:
+        np.fill_diagonal(confusion, 0)
+        worst = np.argsort(-confusion, axis=None, kind="stable")[:_MOST_MISTAKES]
+        pairs = [divmod(int(place), size) for place in worst]
+        figures["mistakes"] = [
+            [corpus["classes"][meant], corpus["classes"][judged], int(confusion[meant, judged])]
+            for meant, judged in pairs
+        ]
     return figures
 
 
@@ -207,6 +225,10 @@ def _markdown(summary: dict[str, Any], drawn: Sequence[str]) -> str:
             "All phrases are those that a cell's own trees have as nodes, words included: compare "
             "them between cells of the same trees, or of gold trees and words, alone.",
         ]
+    best = next(cell for cell in cells if cell["name"] == summary["best"])
+    if "mistakes" in best:
+        found = ", ".join(f"{meant}→{judged} {n}" for meant, judged, n in best["mistakes"] if n)
+        lines += ["", f"Its most frequent mistakes (meant→judged, all seeds): {found}."]
     for name in drawn:
         lines += ["", f"![{name}]({name}.png)"]
     return "\n".join(lines) + "\n"
@@ -240,33 +262,9 @@ def _draw(folder: Path, summary: dict[str, Any], output: Path) -> list[str]:
             "plots need matplotlib, which is not installed; pip install 'treenlp[plots]', or "
             "report without plots"
         ) from error
-    config = read_experiment(folder)
     by_name = {cell["name"]: cell for cell in summary["cells"]}
-    series: dict[str, tuple[str, dict[str, list[tuple[float, float]]]]] = {
-        "learning": ("optimizer step", {}),
-        "length": ("words of the sentence", {}),
-        "depth": ("height of the tree", {}),
-        "train_size": ("training sentences", {}),
-        "gap": ("words between", {}),
-    }
-    for cell in cells_of(config):
-        found = by_name.get(cell.name)
-        if found is None:
-            continue
-        base = cell.name.replace(f".n{cell.train_size}", "").replace(f".gap{cell.gap}", "")
-        series["learning"][1][cell.name] = [tuple(point) for point in found["history"][0]]
-        for what in ("length", "depth"):
-            bins = found[f"by_{what}"]
-            if len(bins) > 1:
-                points = [((row["from"] + row["to"]) / 2, row["accuracy"]) for row in bins]
-                series[what][1][cell.name] = points
-        if len(config.grid.train_sizes) > 1:
-            point = (found["train_items"], found["test"][0])
-            series["train_size"][1].setdefault(base, []).append(point)
-        if len(config.grid.gaps) > 1:
-            series["gap"][1].setdefault(base, []).append((cell.gap, found["test"][0]))
     drawn = []
-    for name, (axis, lines) in series.items():
+    for name, (axis, lines) in _series(read_experiment(folder), by_name).items():
         if not lines or len(lines) > _MOST_LINES:
             continue
         figure, axes = pyplot.subplots(figsize=(7, 4.5))
@@ -280,7 +278,46 @@ def _draw(folder: Path, summary: dict[str, Any], output: Path) -> list[str]:
             axes.set_xscale("log")
         axes.legend(fontsize=7)
         drawn.append(_save(pyplot, figure, output, name))
-    confusion = np.array(by_name[summary["best"]]["confusion"], dtype=float)
+    if "confusion" in by_name[summary["best"]]:
+        drawn.append(_draw_confusion(pyplot, summary, by_name[summary["best"]], output))
+    return drawn
+
+
+def _series(
+    config: ExperimentConfig, by_name: Mapping[str, Any]
+) -> dict[str, tuple[str, dict[str, list[tuple[float, float]]]]]:
+    """By plot the name of its axis, and by line the points."""
+    series: dict[str, tuple[str, dict[str, list[tuple[float, float]]]]] = {
+        "learning": ("optimizer step", {}),
+        "length": ("words of the sentence", {}),
+        "depth": ("height of the tree", {}),
+        "train_size": ("training sentences", {}),
+        "gap": ("words between", {}),
+    }
+    for cell in cells_of(config):
+        found = by_name.get(cell.name)
+        if found is None:
+            continue
+        base = cell.name.replace(f".n{cell.train_size}", "").replace(f".gap{cell.gap}", "")
+        if found["history"][0]:
+            series["learning"][1][cell.name] = [tuple(point) for point in found["history"][0]]
+        for what in () if cell.sides else ("length", "depth"):  # windows are about equally long
+            bins = found[f"by_{what}"]
+            if len(bins) > 1:
+                points = [((row["from"] + row["to"]) / 2, row["accuracy"]) for row in bins]
+                series[what][1][cell.name] = points
+        if len(config.grid.train_sizes) > 1:
+            point = (found["train_items"], found["test"][0])
+            series["train_size"][1].setdefault(base, []).append(point)
+        if len(config.grid.gaps) > 1:
+            series["gap"][1].setdefault(base, []).append((cell.gap, found["test"][0]))
+    return series
+
+
+def _draw_confusion(
+    pyplot: Any, summary: dict[str, Any], best: dict[str, Any], output: Path
+) -> str:
+    confusion = np.array(best["confusion"], dtype=float)
     confusion /= confusion.sum(1, keepdims=True).clip(min=1)
     figure, axes = pyplot.subplots(figsize=(5.5, 4.5))
     image = axes.imshow(100 * confusion, cmap="Blues", vmin=0, vmax=100)
@@ -290,8 +327,7 @@ def _draw(folder: Path, summary: dict[str, Any], output: Path) -> list[str]:
     axes.set_xlabel("judged")
     axes.set_ylabel("meant")
     figure.colorbar(image, label="% of the row")
-    drawn.append(_save(pyplot, figure, output, "confusion"))
-    return drawn
+    return _save(pyplot, figure, output, "confusion")
 
 
 def _save(pyplot: Any, figure: Any, output: Path, name: str) -> str:

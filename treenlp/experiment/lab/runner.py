@@ -13,6 +13,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ from safetensors.torch import load_file
 
 from treenlp.composition import NETWORKS
 from treenlp.errors import ConfigError, DataError
+from treenlp.experiment.lab.baselines import count_neighbours
 from treenlp.experiment.lab.classifier import Answers, ClassifierTask, PhraseClassifier, answer
-from treenlp.experiment.lab.config import ExperimentConfig, LearnConfig
+from treenlp.experiment.lab.config import BASELINES, BLANK_TASKS, ExperimentConfig, LearnConfig
 from treenlp.experiment.lab.corpus import Corpus, Item, read_corpus
 from treenlp.experiment.lab.statistics import paired_p_value, share_right
 from treenlp.experiment.processes import Processes
@@ -55,11 +57,12 @@ class Cell:
     """One combination of what an experiment compares.
 
     Attributes:
-        model: network.
+        model: network, or a baseline that counts.
         trees: kind of trees; "words" for a sequence model.
         leaves: kind of leaf vectors.
         train_size: sentences learned from; 0 means all.
         gap: of the made-up tasks; 0 where there is none.
+        sides: of a blank that are shown; empty where there is none.
     """
 
     model: str
@@ -67,6 +70,12 @@ class Cell:
     leaves: str
     train_size: int
     gap: int
+    sides: str = ""
+
+    @property
+    def corpus(self) -> str:
+        """Key of its items among those of the experiment."""
+        return self.sides or str(self.gap)
 
     @property
     def name(self) -> str:
@@ -74,6 +83,7 @@ class Cell:
         parts = [self.model, self.trees, self.leaves]
         parts += [f"n{self.train_size}"] if self.train_size else []
         parts += [f"gap{self.gap}"] if self.gap else []
+        parts += [self.sides] if self.sides else []
         return ".".join(parts)
 
 
@@ -116,21 +126,25 @@ class CellState:
 
 
 def cells_of(config: ExperimentConfig) -> list[Cell]:
-    """List all cells; a sequence model stands once, whatever trees there are."""
+    """List all cells; a sequence model stands once, whatever trees there are.
+
+    So does the majority, whatever is shown.
+    """
     grid = config.grid
-    made_up = config.data.task != "sst"
+    has_blanks = config.data.task in BLANK_TASKS
+    made_up = config.data.task != "sst" and not has_blanks
     gaps = (grid.gaps or (config.data.gap,)) if made_up else (0,)
     found: dict[str, Cell] = {}
-    for gap in gaps:
-        for size in grid.train_sizes:
-            for leaves in grid.leaves:
-                for model in grid.models:
-                    reads_trees = NETWORKS[model].reads == "trees"
-                    for trees in grid.trees if reads_trees else (_NO_TREES,):
-                        cell = Cell(
-                            model=model, trees=trees, leaves=leaves, train_size=size, gap=gap
-                        )
-                        found[cell.name] = cell
+    for gap, sides in product(gaps, grid.sides if has_blanks else ("",)):
+        for size, leaves, model in product(grid.train_sizes, grid.leaves, grid.models):
+            if model == "majority" and sides != grid.sides[0]:
+                continue
+            reads_trees = model not in BASELINES and NETWORKS[model].reads == "trees"
+            for trees in grid.trees if reads_trees else (_NO_TREES,):
+                cell = Cell(
+                    model=model, trees=trees, leaves=leaves, train_size=size, gap=gap, sides=sides
+                )
+                found[cell.name] = cell
     return list(found.values())
 
 
@@ -148,7 +162,7 @@ def run_experiment(
     Args:
         config: the experiment.
         folder: of the results; one that holds another experiment is refused.
-        model: folder whose trunk makes the leaves and whose parser the trees (sst).
+        model: folder whose trunk makes the leaves and whose parser the trees (sst, blanks).
         cache: folder of leaf vectors and trees, which several experiments may share; None puts it
             into `folder`.
         report: called after every run.
@@ -162,25 +176,24 @@ def run_experiment(
         claim(folder, config)
     processes.wait()
     cells = cells_of(config)
-    per_cell = config.search.trials + config.grid.seeds
-    total, done = per_cell * len(cells), 0
-    corpora: dict[int, Corpus] = {}
+    total, done = sum(len(_runs(folder, cell, config)) for cell in cells), 0
+    corpora: dict[str, Corpus] = {}
     for cell in cells:
-        runs = _runs(folder / cell.name, config)
+        runs = _runs(folder, cell, config)
         if not all((run / RESULT_FILE).is_file() for run in runs):
-            if cell.gap not in corpora:
-                corpora.clear()  # cells come gap by gap
+            if cell.corpus not in corpora:
+                corpora.clear()  # cells come corpus by corpus
                 at = cache or folder / "cache"
                 if not processes.is_first:
                     processes.wait()  # until the first one has filled the cache
-                corpora[cell.gap] = _corpus(config, folder, cell.gap, model, at, say)
+                corpora[cell.corpus] = _corpus(config, folder, cell, model, at, say)
                 if processes.is_first:
                     processes.wait()
-            for run, dev in _run_cell(folder / cell.name, cell, corpora[cell.gap], config):
+            for run, dev in _run_cell(folder / cell.name, cell, corpora[cell.corpus], config):
                 done += 1
                 report(RunProgress(done=done, total=total, cell=cell.name, run=run, dev=dev))
         else:
-            done += per_cell
+            done += len(runs)
             report(RunProgress(done=done, total=total, cell=cell.name, run="kept", dev=math.nan))
 
 
@@ -212,7 +225,7 @@ def read_experiment(folder: Path) -> ExperimentConfig:
 def _corpus(
     config: ExperimentConfig,
     folder: Path,
-    gap: int,
+    cell: Cell,
     model: Path | None,
     cache: Path,
     say: Callable[[str], None],
@@ -222,7 +235,8 @@ def _corpus(
         cache,
         leaves=config.grid.leaves,
         trees=config.grid.trees,
-        gap=gap,
+        gap=cell.gap,
+        sides=cell.sides,
         model=model,
         say=say,
     )
@@ -239,10 +253,10 @@ def _corpus(
         "lengths": [item.size for item in corpus.parts["test"]],
         "depths": [_depth(item) for item in corpus.parts["test"]],
     }
-    if known.get(str(gap), values) != values:
+    if known.get(cell.corpus, values) != values:
         raise ConfigError(f"{path} describes other data than there are now; give another folder")
     partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps({**known, str(gap): values}) + "\n", encoding="utf-8")
+    partial.write_text(json.dumps({**known, cell.corpus: values}) + "\n", encoding="utf-8")
     partial.replace(path)
     return corpus
 
@@ -252,15 +266,24 @@ def _depth(item: Item) -> int:
     return next((int(shape.heights.max()) for shape in item.shapes.values() if item.size > 1), 0)
 
 
-def _runs(folder: Path, config: ExperimentConfig) -> list[Path]:
-    trials = [folder / f"trial-{n}" for n in range(config.search.trials)]
-    return trials + [folder / f"seed-{n}" for n in range(config.grid.seeds)]
+def _runs(folder: Path, cell: Cell, config: ExperimentConfig) -> list[Path]:
+    own = folder / cell.name
+    trials = 0 if cell.model in BASELINES else config.search.trials  # counts have no settings
+    return [
+        *(own / f"trial-{n}" for n in range(trials)),
+        *(own / f"seed-{n}" for n in range(config.grid.seeds)),
+    ]
 
 
 def _run_cell(
     folder: Path, cell: Cell, corpus: Corpus, config: ExperimentConfig
 ) -> Iterator[tuple[str, float]]:
     """Search, then run every seed with the settings of the best trial."""
+    if cell.model in BASELINES:
+        for seed in range(config.grid.seeds):
+            result = _count(folder / f"seed-{seed}", cell, corpus, seed=seed)
+            yield f"seed-{seed}", result["dev"]
+        return
     best, highest = config.learn, -1.0
     for n in range(config.search.trials):
         learn = _draw(config, n)
@@ -356,14 +379,43 @@ def _run(
     }
     if not is_trial:
         result["test"] = _values(answer(task, corpus.parts["test"]))
-    if not processes.is_first:
-        return result
+    _keep(result, folder)
+    return result
+
+
+def _count(folder: Path, cell: Cell, corpus: Corpus, *, seed: int) -> dict[str, Any]:
+    """Run a baseline; the seed chooses the items where not all are learned from."""
+    if (folder / RESULT_FILE).is_file():
+        found: dict[str, Any] = json.loads((folder / RESULT_FILE).read_text(encoding="utf-8"))
+        return found
+    started = time.monotonic()
+    items = _chosen(corpus.parts["train"], cell.train_size, seed)
+    counted = count_neighbours(cell.model, corpus, items)
+    result: dict[str, Any] = {
+        "cell": asdict(cell),
+        "seed": seed,
+        "learn": {},
+        "train_items": len(items),
+        "parameters": counted.size,
+        "seconds": round(time.monotonic() - started, 1),
+        "history": [],
+        "dev": counted.dev.accuracy,
+        "test": _values(counted.test),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    _keep(result, folder)
+    return result
+
+
+def _keep(result: dict[str, Any], folder: Path) -> None:
+    """Write what a run found; of its weights the best stay."""
+    if not Processes.current().is_first:
+        return
     partial = folder / f"{RESULT_FILE}.partial"
     partial.write_text(json.dumps(result) + "\n", encoding="utf-8")
-    partial.replace(done)
+    partial.replace(folder / RESULT_FILE)
     for checkpoint in folder.glob("checkpoint-*.safetensors"):
-        checkpoint.unlink()  # the best weights stay
-    return result
+        checkpoint.unlink()
 
 
 def _chosen(items: Sequence[Item], size: int, seed: int) -> list[Item]:
@@ -384,7 +436,7 @@ def list_cells(folder: Path) -> list[CellState]:
     config = read_experiment(folder)
     states = []
     for cell in cells_of(config):
-        runs = [run for run in _runs(folder / cell.name, config) if (run / RESULT_FILE).is_file()]
+        runs = [run for run in _runs(folder, cell, config) if (run / RESULT_FILE).is_file()]
         seeds = [run for run in runs if run.name.startswith("seed")]
         devs = [json.loads((run / RESULT_FILE).read_text(encoding="utf-8"))["dev"] for run in seeds]
         states.append(
