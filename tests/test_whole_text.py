@@ -68,7 +68,7 @@ def test_a_low_rank_change_is_added_to_each_matrix() -> None:
         change, matrix = getattr(adapted, name), getattr(plain, name).weight
         nn.init.normal_(change.up)
         with torch.no_grad():
-            matrix += change.up @ change.down
+            matrix += change.up.T @ change.down
     hidden, mask = torch.randn(2, 5, 8), torch.arange(5) < torch.tensor([[5], [3]])
     assert torch.allclose(adapted(hidden, mask), plain(hidden, mask), atol=1e-5)
     assert not torch.allclose(adapted(hidden, mask), base(hidden, mask), atol=1e-2)
@@ -324,18 +324,18 @@ def test_the_table_learns_an_order_and_is_weighed_by_the_tuning_part(tiny: Path)
 def test_the_mean_of_low_rank_changes_is_the_mean_of_their_products() -> None:
     torch.manual_seed(5)
     states = [
-        {"up": torch.randn(6, 2), "down": torch.randn(2, 5), "bias": torch.randn(3)}
+        {"up": torch.randn(2, 6), "down": torch.randn(2, 5), "bias": torch.randn(3)}
         for _ in range(3)
     ]
     named = [{f"layer.{name}": value for name, value in state.items()} for state in states]
     exact = average_views(named, 6)  # three changes of rank 2
-    wanted = sum(state["up"] @ state["down"] for state in states) / 3
-    assert torch.allclose(exact["layer.up"] @ exact["layer.down"], wanted, atol=1e-5)
+    wanted = sum(state["up"].T @ state["down"] for state in states) / 3
+    assert torch.allclose(exact["layer.up"].T @ exact["layer.down"], wanted, atol=1e-5)
     assert torch.allclose(exact["layer.bias"], sum(s["bias"] for s in states) / 3)
     cut = average_views(named, 2)
-    assert cut["layer.up"].shape == (6, 2)
+    assert cut["layer.up"].shape == (2, 6)
     values = torch.linalg.svdvals(wanted)
-    error = (cut["layer.up"] @ cut["layer.down"] - wanted).norm()
+    error = (cut["layer.up"].T @ cut["layer.down"] - wanted).norm()
     assert error == pytest.approx(values[2:].norm().item(), rel=1e-4)  # the best of rank 2
 
 

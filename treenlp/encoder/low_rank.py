@@ -2,7 +2,8 @@
 
 Hu et al. (2022), "LoRA: Low-Rank Adaptation of Large Language Models", section 4.1: h = W x + B A x
 with B at zero in the beginning. Departures: all four matrices of a layer are changed, without
-their scale alpha, the layer has norms of its own.
+their scale alpha, the layer has norms of its own, and B is kept transposed, so that the long axis
+of both factors comes last and is stored in blocks.
 """
 
 from __future__ import annotations
@@ -46,14 +47,14 @@ class LowRankLinear(nn.Module):
         self._base = (base,)  # in a tuple: not a submodule
         size = base.in_features
         self.down = nn.Parameter(torch.empty(rank, size))  # A
-        self.up = nn.Parameter(torch.empty(base.out_features, rank))  # B
+        self.up = nn.Parameter(torch.empty(rank, base.out_features))  # B, transposed
         nn.init.normal_(self.down, std=size**-0.5)
         nn.init.zeros_(self.up)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., in_features) to (..., out_features)."""
         weight, bias = (value.detach() for value in (self._base[0].weight, self._base[0].bias))
-        return F.linear(x, weight, bias) + F.linear(F.linear(x, self.down), self.up)
+        return F.linear(x, weight, bias) + F.linear(x, self.down) @ self.up
 
     def merged(self) -> nn.Linear:
         """A plain layer with the change added to the matrix: faster, and of any precision."""
@@ -61,7 +62,7 @@ class LowRankLinear(nn.Module):
         with without_initial_weights():
             found: nn.Linear = nn.Linear(base.in_features, base.out_features)
         with torch.no_grad():
-            found.weight = nn.Parameter(base.weight + self.up @ self.down, requires_grad=False)
+            found.weight = nn.Parameter(base.weight + self.up.T @ self.down, requires_grad=False)
             found.bias = nn.Parameter(base.bias.clone(), requires_grad=False)
         return found
 

@@ -168,10 +168,10 @@ def average_views(states: Sequence[Mapping[str, Tensor]], rank: int) -> dict[str
             found[name] = torch.stack([state[name].float() for state in states]).mean(0)
             continue
         down = name.removesuffix("up") + "down"
-        changes = [state[name].float() @ state[down].float() for state in states]
+        changes = [state[name].float().T @ state[down].float() for state in states]
         left, values, right = torch.linalg.svd(torch.stack(changes).mean(0), full_matrices=False)
         root = values[:rank].sqrt()
-        found[name] = (left[:, :rank] * root).contiguous()
+        found[name] = (left[:, :rank] * root).T.contiguous()
         found[down] = (right[:rank] * root.unsqueeze(-1)).contiguous()
     return found
 

@@ -43,7 +43,7 @@ class WholeTextConfig:
     rank: int = 24
     head_pieces: int = 120
     tail_pieces: int = 180
-    tree_weight: float = 0.1
+    tree_weight: float = 0.05
     gram_buckets: int = 0
 
     def __post_init__(self) -> None:
