@@ -5,11 +5,11 @@ The file is ``corpora/homophones/zh.tsv`` of a checkout; corpora/README.md says 
 
 from __future__ import annotations
 
-import csv
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from treenlp.data.paths import read_table
 from treenlp.errors import DataError
 from treenlp.text.characters import is_cjk
 
@@ -45,22 +45,9 @@ def read_homophones(path: Path) -> tuple[HomophoneSet, ...]:
             malformed, or a sound or a character stands there twice. The message names file and
             line.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read ({error}); take it from a checkout") from error
-    rows = [
-        (number, row)
-        for number, row in enumerate(csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE), 1)
-        if row and not row[0].startswith("#")
-    ]
-    if not rows or rows[0][1] != _HEADER:
-        raise DataError(
-            f"{path}: found the header {rows[0][1] if rows else []}, expected {_HEADER}"
-        )
     found: dict[str, HomophoneSet] = {}
     seen: dict[str, str] = {}
-    for number, row in rows[1:]:
+    for number, row in read_table(path, _HEADER):
         where = f"{path}, line {number}"
         if len(row) != len(_HEADER) or not _SOUND.fullmatch(row[0]):
             raise DataError(

@@ -27,7 +27,7 @@ Span = tuple[int, int]
 MAX_REGION_LEAVES = 16
 """Larger constituents are believed all the same: masking them would hide whole clauses."""
 
-GENERAL_CLASSIFIERS = frozenset("个 种 些 类".split())
+_GENERAL_CLASSIFIERS = frozenset("个 种 些 类".split())
 """Classifiers that say nearly nothing of what they count."""
 
 _NOUNS = frozenset(["NN", "NR", "NT"])
@@ -83,7 +83,7 @@ def has_general_count(tree: Tree) -> bool:
     words, tags = tree.leaves, tree.tags
     return any(
         tag in _NUMERALS
-        and words[i + 1] in GENERAL_CLASSIFIERS
+        and words[i + 1] in _GENERAL_CLASSIFIERS
         and any(True for _ in _classifier_patterns(tags, i))
         for i, tag in enumerate(tags[:-1])
     )
@@ -93,7 +93,7 @@ def _patterns(words: Sequence[str], tags: Sequence[str]) -> Iterator[tuple[int, 
     """Yield start, end, and whether the pattern only counts inside a noun phrase."""
     for i, tag in enumerate(tags):
         if tag in _NUMERALS and i + 1 < len(tags) and tags[i + 1] == "M":
-            if words[i + 1] not in GENERAL_CLASSIFIERS:
+            if words[i + 1] not in _GENERAL_CLASSIFIERS:
                 yield from _classifier_patterns(tags, i)
         elif tag == "VV":
             end = _noun_de_noun(tags, _skip_counted(tags, i + 1))

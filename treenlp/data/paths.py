@@ -10,7 +10,7 @@ import gzip
 import io
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -24,6 +24,7 @@ __all__ = [
     "find_file",
     "open_text",
     "read_lines",
+    "read_table",
     "zip_members",
 ]
 
@@ -100,6 +101,35 @@ def read_lines(path: Path) -> Iterator[str]:
             f"{path}: cannot be read as UTF-8 text ({error}); `treenlp data check` "
             "compares it with its recorded checksum; fetch it again if they differ"
         ) from error
+
+
+def read_table(path: Path, header: Sequence[str]) -> list[tuple[int, list[str]]]:
+    """Read a tab-separated file of this project's own corpora.
+
+    Args:
+        path: with these names in its first row. Empty lines and lines that begin with ``#`` are
+            skipped.
+        header: names of the columns.
+
+    Returns:
+        Number of the line and cells of every row below the header; the cells are not checked.
+
+    Raises:
+        DataError: if the file is missing, is not UTF-8 or has another header.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read ({error}); take it from a checkout") from error
+    rows = [
+        (number, line.split("\t"))
+        for number, line in enumerate(lines, start=1)
+        if line and not line.startswith("#")
+    ]
+    found = rows[0][1] if rows else []
+    if found != list(header):
+        raise DataError(f"{path}: found the header {found}, expected {list(header)}")
+    return rows[1:]
 
 
 def decoded_lines(content: bytes, *, source: str) -> Iterator[str]:

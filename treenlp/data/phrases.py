@@ -5,11 +5,11 @@ The file is ``corpora/phrases/zh.tsv`` of a checkout; corpora/README.md says how
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
 
+from treenlp.data.paths import read_table
 from treenlp.errors import DataError
 
 __all__ = ["JudgedPhrase", "PhraseKind", "read_phrases"]
@@ -44,15 +44,8 @@ def read_phrases(path: Path) -> tuple[JudgedPhrase, ...]:
         DataError: if the file is missing, the header is another, a row is malformed or a phrase
             stands there twice. The message names file and line.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read ({error}); take it from a checkout") from error
-    rows = list(csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
-    if not rows or rows[0] != _HEADER:
-        raise DataError(f"{path}: found the header {rows[:1]}, expected {_HEADER}")
     found: dict[str, JudgedPhrase] = {}
-    for number, row in enumerate(rows[1:], start=2):
+    for number, row in read_table(path, _HEADER):
         if len(row) != len(_HEADER) or row[0] not in ("0", "1", "2", "3", "4"):
             raise DataError(
                 f"{path}, line {number}: found {row}, expected a class from 0 to 4, a kind and a "

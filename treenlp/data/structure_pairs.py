@@ -6,7 +6,6 @@ they were made. Whoever forgets the order of the words cannot tell the two sides
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Literal, cast, get_args
 
 from treenlp.data.keys import text_key
+from treenlp.data.paths import read_table
 from treenlp.errors import DataError
 from treenlp.text.characters import HAN
 
@@ -76,16 +76,9 @@ def read_structure_pairs(path: Path) -> tuple[StructurePair, ...]:
             a pair differ in their words or not at all, or a sentence stands there twice. The
             message names file and line.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read ({error}); take it from a checkout") from error
-    rows = list(csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
-    if not rows or rows[0] != _HEADER:
-        raise DataError(f"{path}: found the header {rows[:1]}, expected {_HEADER}")
     pairs: list[StructurePair] = []
     seen: dict[str, int] = {}
-    for number, row in enumerate(rows[1:], start=2):
+    for number, row in read_table(path, _HEADER):
         pair = _pair(row, f"{path}, line {number}")
         for text in (pair.first, pair.second):
             before = seen.setdefault(text_key(text), number)
