@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -22,9 +23,19 @@ from treenlp.experiment import recipe
 from treenlp.experiment.agreement import AgreementPairs
 from treenlp.experiment.parser_data import ParserData
 from treenlp.experiment.parser_stage import tree_target
-from treenlp.experiment.recipe import TRUNK_VERSION, RecipeConfig, pack, run_recipe
+from treenlp.experiment.recipe import (
+    ENGLISH_RANK,
+    TRUNK_VERSION,
+    RecipeConfig,
+    pack,
+    run_recipe,
+    with_english_view,
+    without_views,
+)
+from treenlp.parsing.atoms import AtomBatch
 from treenlp.parsing.parser import ChartParser, load_parser
 from treenlp.parsing.targets import ChartTarget
+from treenlp.text import Sentence
 from treenlp.trees.brackets import parse_brackets
 
 
@@ -109,7 +120,7 @@ def test_a_free_model_parses_and_says_so(
     tmp_path: Path, trunk_folder: Path, asked: dict[str, Any]
 ) -> None:
     said: list[str] = []
-    config = RecipeConfig(parser_steps=2, generated=7, free=True)
+    config = RecipeConfig(parser_steps=2, english_steps=2, generated=7, free=True)
     output = tmp_path / "mine-1"
     for _ in range(2):  # the second time the trained parser is there
         assert run_recipe(
@@ -117,13 +128,15 @@ def test_a_free_model_parses_and_says_so(
         )
     assert (asked["runs"], asked["free"], asked["n"], asked["split"]) == (1, True, 7, "train")
     assert len(asked["own"]["natural cases"]) > 10
-    note = strict_json(tmp_path / "work" / "parser" / "done.json")
-    assert note == {**asdict(config), "minutes": None}
+    for stage in ("parser", "english"):
+        note = strict_json(tmp_path / "work" / stage / "done.json")
+        assert note == {**asdict(config), "minutes": None}
     assert any("no free set teaches sentiment" in line for line in said)
     written = strict_json(output / "config.json")
     assert written["licence"].startswith("CC BY-SA 4.0")
     assert {"ud_beginner", "wsj_sample", "sst"}.isdisjoint(written["data"])
     assert "meaning" not in written
+    assert written["parser"]["english_rank"] == ENGLISH_RANK
     assert written["parser"]["temperature_en"] != 1.0 == written["parser"]["temperature_zh"]
     nlp = load(str(output), trees_only=True)
     (outcome,) = nlp.pipe_trees(["两个大学的老师"])
@@ -134,7 +147,7 @@ def test_a_free_model_parses_and_says_so(
 def test_a_model_gone_on_from_another_keeps_its_licence(
     tiny: Path, tmp_path: Path, trunk_folder: Path, asked: dict[str, Any]
 ) -> None:
-    config = RecipeConfig(parser_steps=2, free=True, minutes=30.0)
+    config = RecipeConfig(parser_steps=2, english_steps=2, free=True, minutes=30.0)
     own = tmp_path / "own-1"
     run_recipe(tmp_path / "one", own, config, trunk_folder=trunk_folder)
     assert strict_json(tmp_path / "one" / "parser" / "done.json")["minutes"] == 30.0
@@ -147,6 +160,27 @@ def test_a_model_gone_on_from_another_keeps_its_licence(
     )
     assert run_recipe(tmp_path / "two", following, config, trunk_folder=trunk_folder, initial=own)
     assert strict_json(following / "config.json")["licence"] == "CC BY-NC-SA 4.0"
+
+
+def test_english_learns_a_view_of_the_trunk_that_is_packed(tiny: Path) -> None:
+    parser = load_parser(tiny)
+    shared = without_views(parser.scorer, parser.trunk)
+    assert not shared.views
+    trunk = copy.deepcopy(parser.trunk)
+    viewed = with_english_view(shared, trunk)
+    learned = {name for name, value in viewed.named_parameters() if value.requires_grad}
+    assert learned
+    assert all(name.startswith(("views.en.", "heads.en.")) for name in learned)
+    kept = viewed.state_dict()
+    for name, value in shared.state_dict().items():
+        assert name.startswith("heads.en.") or torch.equal(kept[name], value)
+    sentence = Sentence.from_text("The cat runs.", lang="en")
+    assert sentence is not None
+    batch = AtomBatch.build([sentence], parser.tokenizer, max_positions=64)
+    with torch.no_grad():
+        before = viewed.contextualize(trunk, batch)
+        trunk.layers[-1].get_parameter("outer.weight").add_(1.0)
+        assert not torch.equal(viewed.contextualize(trunk, batch), before)
 
 
 def test_time_running_out_leaves_no_model_and_no_note(

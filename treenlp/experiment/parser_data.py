@@ -146,7 +146,7 @@ class ParserData:
             )
             if target is not None:
                 (automatic if sentence is None else checked).append(target)
-                if has_general_count(tree):
+                if has_general_count(tree):  # rare: they come once more, as a source of their own
                     general.append(target)
         partial = [t for t in (partial_target(s, zh) for s in self.gold) if t is not None]
         english, automatic_english = (

@@ -6,7 +6,9 @@
    parser's trees (`treenlp.experiment.meaning_stage`).
 4. ``whole-text``: `train_whole_text` learns to read reviews as running text, over the same trunk,
    in several runs whose mean is taken; `learn_grams` adds a table of pieces and pairs of pieces.
-5. `pack` writes the model folder: lower layers in the source's 4 bits, trained encoder layers in 6,
+5. ``english``: low-rank changes of the trunk as it is by then become English's own way to the
+   parser (`with_english_view`), over layers that no later stage changes.
+6. `pack` writes the model folder: lower layers in the source's 4 bits, trained encoder layers in 6,
    the small rest in 8.
 """
 
@@ -15,9 +17,9 @@ from __future__ import annotations
 import copy
 import json
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cache, partial
 from math import isinf
 from pathlib import Path
 from typing import Any
@@ -43,12 +45,14 @@ from treenlp.experiment.agreement import Agreement
 from treenlp.experiment.calibration import calibrate, calibration_targets, with_temperatures
 from treenlp.experiment.card import LICENCE
 from treenlp.experiment.meaning_data import (
+    MeaningData,
     collect_meaning,
     measure_meaning,
     read_meaning_texts,
     train_meaning,
     tuned_trunk,
 )
+from treenlp.experiment.meaning_stage import MeaningTask
 from treenlp.experiment.parser_data import ParserData
 from treenlp.experiment.parser_stage import ParserTask
 from treenlp.experiment.trainer import Progress, TrainConfig, fit
@@ -75,6 +79,8 @@ __all__ = [
     "read_scorer",
     "run_recipe",
     "train_parser",
+    "with_english_view",
+    "without_views",
     "write_scorer",
 ]
 
@@ -89,6 +95,7 @@ class RecipeConfig:
 
     Attributes:
         parser_steps: optimizer steps of the parser; about 0.75 s each on two cores.
+        english_steps: optimizer steps of English's own view; about 1 s each on one core.
         meaning_steps: optimizer steps of the meaning model; about 0.6 s each.
         whole_text_runs: runs of the view of whole texts, of which the mean is taken.
         whole_text_steps: optimizer steps of each; about 2 s each on one core.
@@ -101,6 +108,7 @@ class RecipeConfig:
     """
 
     parser_steps: int = 5_000
+    english_steps: int = 2_600
     meaning_steps: int = 4_000
     whole_text_runs: int = 1
     whole_text_steps: int = 2_350
@@ -166,50 +174,132 @@ def run_recipe(
     def told(stage: str) -> Callable[[Progress], None] | None:
         return None if report is None else lambda progress: report(stage, progress)
 
-    trunk, tokenizer = load_source_trunk(trunk_folder)
-    done_note = work / "parser" / "done.json"
-    if not done_note.is_file():
+    @cache
+    def data() -> ParserData:
         say("reading trees, dependencies and the lexicon")
         cases = [case.text for case in load_natural_cases()]
-        data = ParserData.read(
+        return ParserData.read(
             generate(split="train", n=config.generated, seed=config.seed),
             measured=MeasuredTexts.read(own={"natural cases": cases}).holds,
             free=config.free,
             on_skip=lambda error: say(f"left out: {error}"),
         )
-        start = None if initial is None else load_parser(initial).scorer.float()
-        if start is not None:
-            start.requires_grad_(True)
-        say("training the parser")
-        _, done = train_parser(
-            work / "parser",
-            trunk,
-            tokenizer,
-            data,
-            TrainConfig(steps=config.parser_steps, trunk_lr=2e-4, seed=config.seed),
-            initial=start,
-            report=told("parser"),
-            stop_after_minutes=config.minutes,
+
+    trunk, tokenizer = load_source_trunk(trunk_folder)
+    learn = partial(_parser, work, data, tokenizer, config, say=say, told=told)
+
+    def with_english(scorer: SpanScorer, trunk: Trunk) -> SpanScorer | None:
+        training = TrainConfig(steps=config.english_steps, lr=1e-3, trunk_lr=1e-3, seed=config.seed)
+        found = learn(
+            stage="english",
+            trunk=trunk,
+            training=training,
+            start=lambda: with_english_view(scorer, trunk),
+            langs=("en",),
         )
-        if not done:
-            return False
-        values = {**asdict(config), "minutes": None if isinf(config.minutes) else config.minutes}
-        done_note.write_text(json.dumps(values) + "\n", encoding="utf-8")
-    scorer = calibrated(read_scorer(work / "parser", trunk), trunk, tokenizer)
+        return None if found is None else calibrated(found, trunk, tokenizer)
+
+    scorer = learn(
+        stage="parser",
+        trunk=trunk,
+        training=TrainConfig(steps=config.parser_steps, trunk_lr=2e-4, seed=config.seed),
+        start=lambda: (
+            None if initial is None else without_views(load_parser(initial).scorer, trunk)
+        ),
+        langs=("zh", "en"),
+    )
+    if scorer is None:
+        return False
     pack_these = partial(
         pack,
         output,
         name=output.name,
         frozen_layers=FROZEN_LAYERS,
-        scorer=scorer,
         tokenizer_file=trunk_folder / "tokenizer.json",
         # what a model learned from stays with the models that are gone on from it
         free=config.free and (initial is None or _is_free(initial)),
     )
     if config.free:
         say("no free set teaches sentiment or similarity: the model reads trees only")
-        pack_these(trunk=trunk)
+        reading = with_english(scorer, trunk)
+        if reading is None:
+            return False
+        pack_these(trunk=trunk, scorer=reading)
         return True
+    learned = _meaning(work, scorer, trunk, tokenizer, config, say=say, report=told("meaning"))
+    if learned is None:
+        return False
+    task, found = learned
+    tuned = tuned_trunk(task, trunk)
+    whole_text = _whole_text(work, tuned, tokenizer, config, say=say, report=told("whole-text"))
+    reading = None if whole_text is None else with_english(scorer, tuned)
+    if reading is None:
+        return False
+    pack_these(
+        trunk=tuned,
+        scorer=reading,
+        whole_text=whole_text,
+        meaning=task.model.state_dict(),
+        meaning_config=asdict(task.model.config),
+    )
+    for name, value in measure_meaning(task, found).items():
+        say(f"{name}: {value:.3f}")
+    return True
+
+
+def _parser(
+    work: Path,
+    data: Callable[[], ParserData],
+    tokenizer: PieceTokenizer,
+    config: RecipeConfig,
+    *,
+    stage: str,
+    trunk: Trunk,
+    training: TrainConfig,
+    start: Callable[[], SpanScorer | None],
+    langs: Sequence[Lang],
+    say: Callable[[str], None],
+    told: Callable[[str], Callable[[Progress], None] | None],
+) -> SpanScorer | None:
+    """Run a stage of the parser unless it is done; None if time ran out."""
+    note = work / stage / "done.json"
+    if not note.is_file():
+        torch.manual_seed(config.seed)
+        found, initial = data(), start()
+        say(f"training the stage {stage!r}")
+        _, done = train_parser(
+            work / stage,
+            trunk,
+            tokenizer,
+            found,
+            training,
+            initial=initial,
+            langs=langs,
+            report=told(stage),
+            stop_after_minutes=config.minutes,
+        )
+        if not done:
+            return None
+        note.write_text(json.dumps(_settings(config)) + "\n", encoding="utf-8")
+    return read_scorer(work / stage, trunk)
+
+
+def _settings(config: RecipeConfig) -> dict[str, Any]:
+    """The config as plain values for JSON, which knows no infinity."""
+    return {**asdict(config), "minutes": None if isinf(config.minutes) else config.minutes}
+
+
+def _meaning(
+    work: Path,
+    scorer: SpanScorer,
+    trunk: Trunk,
+    tokenizer: PieceTokenizer,
+    config: RecipeConfig,
+    *,
+    say: Callable[[str], None],
+    report: Callable[[Progress], None] | None,
+) -> tuple[MeaningTask, MeaningData] | None:
+    """Train the meaning model over the parser's trees; None if time ran out."""
     say("parsing and storing the texts of the meaning model")
     parser = ChartParser(copy.deepcopy(scorer), copy.deepcopy(trunk), tokenizer)
     found = collect_meaning(
@@ -228,24 +318,10 @@ def run_recipe(
         found,
         TrainConfig(steps=config.meaning_steps, seed=config.seed),
         fork=FROZEN_LAYERS,
-        report=told("meaning"),
+        report=report,
         stop_after_minutes=config.minutes,
     )
-    if not done:
-        return False
-    tuned = tuned_trunk(task, trunk)
-    whole_text = _whole_text(work, tuned, tokenizer, config, say=say, report=told("whole-text"))
-    if whole_text is None:
-        return False
-    pack_these(
-        trunk=tuned,
-        whole_text=whole_text,
-        meaning=task.model.state_dict(),
-        meaning_config=asdict(task.model.config),
-    )
-    for name, value in measure_meaning(task, found).items():
-        say(f"{name}: {value:.3f}")
-    return True
+    return (task, found) if done else None
 
 
 def _whole_text(
@@ -303,6 +379,7 @@ def train_parser(
     config: TrainConfig,
     *,
     initial: SpanScorer | None = None,
+    langs: Sequence[Lang] = ("zh", "en"),
     report: Callable[[Progress], None] | None = None,
     stop_after_minutes: float = float("inf"),
 ) -> tuple[SpanScorer, bool]:
@@ -314,7 +391,8 @@ def train_parser(
         tokenizer: of the trunk.
         data: trees and dependencies.
         config: of the loop.
-        initial: a parser to go on from; its labels are kept.
+        initial: a parser to go on from; its labels are kept, and what is frozen stays.
+        langs: whose sources are learned from.
         report: called now and then.
         stop_after_minutes: stop then, resumable.
 
@@ -324,14 +402,14 @@ def train_parser(
     torch.manual_seed(config.seed)
     scorer = initial
     if scorer is None:
-        scorer = SpanScorer(ParserConfig(english_rank=ENGLISH_RANK), trunk, data.grammars())
+        scorer = SpanScorer(ParserConfig(), trunk, data.grammars())
         scorer.copy_layers(trunk)
     pairs = data.agreement
     task = ParserTask(
         scorer,
         trunk,
         tokenizer,
-        data.sources(scorer.grammars),
+        [source for source in data.sources(scorer.grammars) if source.lang in langs],
         steps=config.batches,
         seed=config.seed,
         atoms_per_batch=ATOMS_PER_BATCH,
@@ -342,6 +420,37 @@ def train_parser(
     )
     write_scorer(folder, scorer)
     return scorer, done
+
+
+def without_views(scorer: SpanScorer, trunk: Trunk) -> SpanScorer:
+    """Return a parser of which all languages share the layers, to go on learning.
+
+    Args:
+        scorer: is not changed; a language that had a view keeps its labels' weights.
+        trunk: that the new one will run over.
+    """
+    found = SpanScorer(replace(scorer.config, english_rank=0), trunk, scorer.grammars)
+    shared = {n: value for n, value in scorer.state_dict().items() if not n.startswith("views.")}
+    found.load_state_dict(shared)
+    return found
+
+
+def with_english_view(scorer: SpanScorer, trunk: Trunk) -> SpanScorer:
+    """Return a parser that reads English through changes of a trunk, which are to be learned.
+
+    Args:
+        scorer: is not changed. Everything of it but what belongs to English is kept, frozen.
+        trunk: whose layers are changed; they must be those that the parser is used with.
+    """
+    config = replace(scorer.config, english_rank=ENGLISH_RANK, temperature_en=1.0)
+    found = SpanScorer(config, trunk, scorer.grammars)
+    own = ("views.", "heads.en.")
+    kept = {name: value for name, value in scorer.state_dict().items() if not name.startswith(own)}
+    found.load_state_dict({**found.state_dict(), **kept})
+    found.requires_grad_(False)
+    found.views.requires_grad_(True)
+    found.head("en").requires_grad_(True)
+    return found
 
 
 def calibrated(scorer: SpanScorer, trunk: Trunk, tokenizer: PieceTokenizer) -> SpanScorer:

@@ -70,7 +70,8 @@ class ChartParser:
 
         Args:
             scorer: trained.
-            trunk: the layers below its fork at least; it may be shared with other models.
+            trunk: that it was trained over: the layers below its fork, and those that a
+                language's own view changes. It may be shared with other models.
             tokenizer: of the trunk.
             device: where to compute.
             bf16: run the encoder layers in bfloat16; None: where the processor has it.
