@@ -28,9 +28,11 @@ from treenlp.data.keys import text_key
 from treenlp.data.pku import TaggedText, parse_pku_line
 from treenlp.errors import ConfigError, DataError
 from treenlp.experiment.lab.baselines import count_neighbours, gap_of
+from treenlp.experiment.lab.blank_items import BLANK_ROW, make_blanks
 from treenlp.experiment.lab.classifier import ClassifierTask, PhraseClassifier, answer
 from treenlp.experiment.lab.config import DataConfig, ExperimentConfig, GridConfig, LearnConfig
-from treenlp.experiment.lab.corpus import BLANK_ROW, Corpus, make_blanks, make_recall
+from treenlp.experiment.lab.items import Corpus
+from treenlp.experiment.lab.made_up import make_recall
 from treenlp.experiment.lab.report import write_report
 from treenlp.experiment.lab.runner import cells_of, compare_cells, list_cells, run_experiment
 from treenlp.tasks.cloze import Gap, NeighbourModel

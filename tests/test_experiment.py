@@ -25,7 +25,7 @@ from treenlp.composition import SequenceBatch, TreeBatch, TreeShape
 from treenlp.data.sentiment import read_sst
 from treenlp.encoder import PieceBatch, PieceTokenizer
 from treenlp.errors import ConfigError, DataError
-from treenlp.experiment.lab import corpus as corpus_module
+from treenlp.experiment.lab import treebank
 from treenlp.experiment.lab.classifier import ClassifierTask, PhraseClassifier, answer
 from treenlp.experiment.lab.config import (
     DataConfig,
@@ -34,13 +34,9 @@ from treenlp.experiment.lab.config import (
     LearnConfig,
     SearchConfig,
 )
-from treenlp.experiment.lab.corpus import (
-    FROZEN_LAYERS,
-    Corpus,
-    Item,
-    make_recall,
-    read_sst_corpus,
-)
+from treenlp.experiment.lab.items import Corpus, Item
+from treenlp.experiment.lab.leaves import FROZEN_LAYERS
+from treenlp.experiment.lab.made_up import make_recall
 from treenlp.experiment.lab.report import write_report
 from treenlp.experiment.lab.runner import cells_of, compare_cells, list_cells, run_experiment
 from treenlp.experiment.lab.statistics import (
@@ -49,6 +45,7 @@ from treenlp.experiment.lab.statistics import (
     paired_p_value,
     share_right,
 )
+from treenlp.experiment.lab.treebank import read_sst_corpus
 from treenlp.parsing.parser import load_trunk
 
 SMALL = ExperimentConfig(
@@ -203,7 +200,7 @@ def test_the_treebank_gets_leaves_and_the_parsers_trees(
     for part, line in lines.items():
         (folder / f"{part}.txt").write_text(line + "\n", encoding="utf-8")
     monkeypatch.setenv("TREENLP_DATA", str(tmp_path))
-    monkeypatch.setattr(corpus_module, "read_sst", partial(read_sst, check_size=False))
+    monkeypatch.setattr(treebank, "read_sst", partial(read_sst, check_size=False))
     model = model_directory("zh-en-1")
     corpus = read_sst_corpus(
         tmp_path / "cache", model, leaves=("static", "contextual"), trees=("gold", "parsed")

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from treenlp.errors import ConfigError
+from treenlp.experiment.lab.blank_items import BLANK_ROW
 from treenlp.experiment.lab.classifier import Answers
 from treenlp.experiment.lab.config import BASELINES
-from treenlp.experiment.lab.corpus import BLANK_ROW, Corpus, Item
+from treenlp.experiment.lab.items import Corpus, Item
 from treenlp.tasks.cloze import Gap, NeighbourModel
 
 __all__ = ["Counted", "count_neighbours", "gap_of"]

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from treenlp.composition import NETWORKS, SequenceBatch, TreeBatch, make_network
-from treenlp.experiment.lab.corpus import Corpus, Item
+from treenlp.experiment.lab.items import Corpus, Item
 from treenlp.experiment.planning import plan_batches
 from treenlp.tasks.sentiment import UNLABELLED, carry_labels
 

@@ -26,7 +26,8 @@ from treenlp.errors import ConfigError, DataError
 from treenlp.experiment.lab.baselines import count_neighbours
 from treenlp.experiment.lab.classifier import Answers, ClassifierTask, PhraseClassifier, answer
 from treenlp.experiment.lab.config import BASELINES, BLANK_TASKS, ExperimentConfig, LearnConfig
-from treenlp.experiment.lab.corpus import Corpus, Item, read_corpus
+from treenlp.experiment.lab.corpus import read_corpus
+from treenlp.experiment.lab.items import Corpus, Item
 from treenlp.experiment.lab.statistics import paired_p_value, share_right
 from treenlp.experiment.processes import Processes
 from treenlp.experiment.trainer import BEST_FILE, Evaluation, TrainConfig, fit, read_history
