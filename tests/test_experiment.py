@@ -36,7 +36,7 @@ from treenlp.experiment.lab.config import (
 )
 from treenlp.experiment.lab.items import Corpus, Item
 from treenlp.experiment.lab.leaves import FROZEN_LAYERS
-from treenlp.experiment.lab.made_up import make_recall
+from treenlp.experiment.lab.made_up import make_adding, make_recall
 from treenlp.experiment.lab.report import write_report
 from treenlp.experiment.lab.runner import cells_of, compare_cells, list_cells, run_experiment
 from treenlp.experiment.lab.statistics import (
@@ -45,6 +45,7 @@ from treenlp.experiment.lab.statistics import (
     paired_p_value,
     share_right,
 )
+from treenlp.experiment.lab.texts import read_text_corpus
 from treenlp.experiment.lab.treebank import read_sst_corpus
 from treenlp.parsing.parser import load_trunk
 
@@ -98,7 +99,11 @@ def test_toml_keeps_everything(config: ExperimentConfig) -> None:
         ("[learn]\ndropout = 1.0", "found dropout = 1.0"),
         ("[search]\nlr = [0.1]", "found lr = "),
         ("data = 3", "found data = 3, expected a table"),
-        ("[data]\ntask = 'recall'", "found the trees 'gold' with the task 'recall'"),
+        (
+            "[data]\ntask = 'recall'",
+            "found the trees 'gold' with the task 'recall', which has none; ",
+        ),
+        ("[data]\ntask = 'texts'", "found the trees 'gold' .* expected one of: parsed, right"),
         ("[data", "mine is no TOML"),
     ],
 )
@@ -224,6 +229,36 @@ def test_the_treebank_gets_leaves_and_the_parsers_trees(
     assert torch.allclose(words, trunk.pieces(torch.tensor(pieces.ids[:1]))[0], atol=1e-2)
 
 
+def test_texts_are_the_parsers_trees_from_first_to_last(tmp_path: Path) -> None:
+    """The shipped model over a real folder of texts, and a whole experiment over that."""
+    folder = tmp_path / "tea"
+    folder.mkdir()
+    texts = ["茶很香。下次还来！", "Too weak. The cup was dirty, too.", "太淡了。", "Lovely tea."]
+    for part, own in {"train": texts, "validation": texts[:2], "test": texts[2:]}.items():
+        lines = [json.dumps({"text": text, "label": n % 2}) for n, text in enumerate(own)]
+        (folder / f"{part}.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    config = ExperimentConfig(
+        data=DataConfig(task="texts", source=f"datasets:{folder}", items=10),
+        grid=GridConfig(trees=("parsed", "balanced"), leaves=("static",), seeds=1),
+        learn=LearnConfig(epochs=1, hidden_size=8),
+    )
+    model = model_directory("zh-en-1")
+    corpus = read_text_corpus(config.data, tmp_path / "cache", model, leaves=("static",))
+    first, second, *_ = corpus.parts["train"]
+    assert first.size == 9
+    assert {(0, 4), (4, 9)} <= set(
+        map(tuple, TreeBatch.from_shapes([first.shape("parsed")]).spans.tolist())
+    )
+    assert second.start == first.size
+    run_experiment(config, tmp_path / "runs", model=model, cache=tmp_path / "cache")
+    states = list_cells(tmp_path / "runs")
+    assert [state.name for state in states if state.seeds == 1] == [
+        "tree-lstm.parsed.static",
+        "tree-lstm.balanced.static",
+        "bi-lstm.words.static",
+    ]
+
+
 def test_the_treebank_needs_a_model(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="found no model"):
         run_experiment(ExperimentConfig(), tmp_path)
@@ -240,6 +275,23 @@ def test_the_answer_stands_at_the_beginning(agreement: bool) -> None:
         assert item.size == 8
         assert first.setdefault(item.root, vector) == vector
     assert len(set(first.values())) == len(corpus.classes)
+
+
+def test_two_marked_digits_make_the_class() -> None:
+    corpus = make_adding(200, 9)
+    assert corpus.symbols is not None
+    for item in corpus.parts["train"]:
+        symbols = corpus.symbols[item.start : item.start + item.size].tolist()
+        marked = [n for n, symbol in enumerate(symbols) if symbol >= 5]
+        assert item.size == 10
+        assert len(marked) == 2
+        assert marked[0] == 0
+        assert marked[1] >= 5
+        assert item.root == sum(symbols[n] - 5 for n in marked)
+    assert {item.root for item in corpus.parts["train"]} == set(range(9))
+    assert make_adding(200, 9).digest == corpus.digest
+    shortest = make_adding(20, 1)
+    assert all(item.size == 2 for item in shortest.parts["test"])
 
 
 # Statistics

@@ -16,6 +16,7 @@ from treenlp.errors import ConfigError
 __all__ = [
     "BASELINES",
     "BLANK_TASKS",
+    "GAP_TASKS",
     "LEAVES",
     "SIDES",
     "TASKS",
@@ -28,8 +29,10 @@ __all__ = [
 ]
 
 BLANK_TASKS = ("homophones", "cloze")
-TASKS = ("sst", "recall", "agreement", *BLANK_TASKS)
-TREES = ("gold", "parsed", "right", "left", "balanced", "random")
+GAP_TASKS = ("recall", "agreement", "adding")
+TASKS = ("sst", "texts", *GAP_TASKS, *BLANK_TASKS)
+_CONTROLS = ("right", "left", "balanced", "random")
+TREES = ("gold", "parsed", *_CONTROLS)
 LEAVES = ("static", "contextual")
 SIDES = ("both", "left", "right")
 BASELINES = ("majority", "trigram")
@@ -40,13 +43,18 @@ class DataConfig:
     """What is learned.
 
     Attributes:
-        task: "sst" (sentiment of sentences and phrases), "recall" (say at the end which mark stood
-            at the beginning), "agreement" (a verb's number from a noun far before it),
+        task: "sst" (sentiment of sentences and phrases), "texts" (the one class of each text of a
+            corpus), "recall" (say at the end which mark stood at the beginning), "agreement" (a
+            verb's number from a noun far before it), "adding" (the sum of two digits far apart),
             "homophones" (which of the characters that sound the same is left out of a sentence of
             the newspaper) or "cloze" (which frequent word is).
         phrases: whether phrases are learned and judged, too, or whole sentences alone (sst).
-        gap: words between what is to be remembered and the end (recall, agreement).
-        items: training items of all tasks but sst; a fifth as many are measured on.
+        source: corpus of the texts: a name from `TEXT_SOURCES`, or "datasets:" and a folder or a
+            name that the ``datasets`` library knows (texts).
+        text_column: its column of texts; of "datasets:" alone.
+        label_column: its column of labels; likewise.
+        gap: words between what is to be remembered and the end (recall, agreement, adding).
+        items: training items of all tasks but sst; a fifth as many are measured on, if there are.
         window: characters (homophones) or words (cloze) that are shown on each side of a blank.
         words: how many words are left out (cloze).
         homophones: file of the characters that sound the same, from the working directory.
@@ -54,6 +62,9 @@ class DataConfig:
 
     task: str = "sst"
     phrases: bool = True
+    source: str = "chnsenticorp"
+    text_column: str = "text"
+    label_column: str = "label"
     gap: int = 20
     items: int = 2_000
     window: int = 12
@@ -76,8 +87,9 @@ class GridConfig:
     Attributes:
         models: names of `NETWORKS` over trees or sequences; of blanks also the baselines that
             count: "majority" and "trigram", the two neighbours on each side.
-        trees: which trees tree models get; "gold" and "parsed" are of sst alone.
-        leaves: "static" word vectors, or "contextual" ones of the trunk's lower layers (sst).
+        trees: which trees tree models get: "gold" (sst), "parsed" (sst, texts), or control trees.
+        leaves: "static" word vectors, or "contextual" ones of the trunk's lower layers (sst,
+            texts).
         train_sizes: sentences learned from; 0 means all.
         gaps: gaps of the made-up tasks; empty means the one of the data.
         sides: what is shown of the sentence around a blank: "both", "left" or "right".
@@ -193,13 +205,14 @@ class ExperimentConfig:
 
     def __post_init__(self) -> None:
         """Check what depends on several parts."""
-        if self.data.task != "sst":
-            odd = {"gold", "parsed"} & set(self.grid.trees)
-            if odd:
-                raise ConfigError(
-                    f"found the trees {min(odd)!r} with the task {self.data.task!r}, which has no "
-                    "parsed sentences; expected control trees: right, left, balanced, random"
-                )
+        own = {"sst": {"gold", "parsed"}, "texts": {"parsed"}}.get(self.data.task, set())
+        odd = {"gold", "parsed"} & set(self.grid.trees) - own
+        if odd:
+            known = ", ".join((*sorted(own), *_CONTROLS))
+            raise ConfigError(
+                f"found the trees {min(odd)!r} with the task {self.data.task!r}, which has none; "
+                f"expected one of: {known}"
+            )
         if self.data.task in BLANK_TASKS:
             if "contextual" in self.grid.leaves:
                 raise ConfigError(

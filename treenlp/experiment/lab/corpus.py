@@ -11,7 +11,8 @@ from treenlp.experiment.lab.blank_items import make_blanks, read_blanks
 from treenlp.experiment.lab.config import BLANK_TASKS, DataConfig
 from treenlp.experiment.lab.items import Corpus
 from treenlp.experiment.lab.leaves import piece_vectors
-from treenlp.experiment.lab.made_up import make_recall
+from treenlp.experiment.lab.made_up import make_adding, make_recall
+from treenlp.experiment.lab.texts import read_text_corpus
 from treenlp.experiment.lab.treebank import read_sst_corpus
 
 __all__ = ["read_corpus"]
@@ -33,11 +34,11 @@ def read_corpus(
     Args:
         config: which task.
         cache: folder of what is made once.
-        leaves: kinds of leaf vectors that are needed (sst).
+        leaves: kinds of leaf vectors that are needed (sst, texts).
         trees: kinds of trees that are needed (sst).
         gap: of the made-up tasks.
         sides: of a blank that are shown.
-        model: folder whose trunk and parser are used (sst; its trunk alone around blanks).
+        model: folder whose trunk and parser are used (sst, texts; its trunk alone around blanks).
         say: gets a line about long work.
 
     Raises:
@@ -48,11 +49,15 @@ def read_corpus(
         return read_sst_corpus(
             cache, _needed(model, config.task), leaves=leaves, trees=trees, say=say
         )
+    if config.task == "texts":
+        return read_text_corpus(config, cache, _needed(model, config.task), leaves=leaves, say=say)
     if config.task in BLANK_TASKS:
         say("leaving out what is to be found")
         blanks, classes = read_blanks(config)
         table = partial(piece_vectors, model=_needed(model, config.task))
         return make_blanks(blanks, classes, sides=sides, table=table)
+    if config.task == "adding":
+        return make_adding(config.items, gap)
     return make_recall(config.items, gap, agreement=config.task == "agreement")
 
 

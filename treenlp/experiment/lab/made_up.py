@@ -9,7 +9,7 @@ import numpy as np
 
 from treenlp.experiment.lab.items import PARTS, Corpus, Item, Part
 
-__all__ = ["make_recall"]
+__all__ = ["make_adding", "make_recall"]
 
 _MARKS = 4
 _FILLERS = 20
@@ -52,4 +52,41 @@ def make_recall(items: int, gap: int, *, agreement: bool = False, seed: int = 0)
         parts=parts,
         classes=classes,
         digest=digest,
+    )
+
+
+_DIGITS = 5
+
+
+def make_adding(items: int, gap: int, *, seed: int = 0) -> Corpus:
+    """Make sequences of digits of which two are marked; the class is their sum.
+
+    Hochreiter & Schmidhuber (1997), section 5.4, with digits of 0 to 4 instead of real numbers, so
+    that the answer is one of nine classes. The first marked digit is the first of all, the second
+    stands somewhere in the second half, so one is to be kept over half of the gap at least.
+
+    Args:
+        items: training items; a fifth as many are in each of the other parts.
+        gap: digits after the first.
+        seed: of the draws.
+    """
+    rng = random.Random(f"adding {seed} {gap}")
+    table = np.random.default_rng(seed).normal(size=(2 * _DIGITS, 32)).astype(np.float16)
+    rows: list[int] = []
+    parts: dict[Part, list[Item]] = {}
+    for part in PARTS:
+        parts[part] = []
+        for _ in range(items if part == "train" else max(items // 5, 1)):
+            digits = [rng.randrange(_DIGITS) for _ in range(gap + 1)]
+            second = rng.randrange((gap + 2) // 2, gap + 1)
+            start, total = len(rows), digits[0] + digits[second]
+            rows += [d + _DIGITS * (n in (0, second)) for n, d in enumerate(digits)]
+            parts[part].append(Item(start=start, size=gap + 1, root=total))
+    symbols = np.array(rows, dtype=np.int32)
+    return Corpus(
+        vectors={kind: table for kind in ("static", "contextual")},
+        parts=parts,
+        classes=tuple(map(str, range(2 * _DIGITS - 1))),
+        digest=hashlib.sha256(symbols.tobytes()).hexdigest(),
+        symbols=symbols,
     )

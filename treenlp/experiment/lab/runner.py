@@ -25,7 +25,13 @@ from treenlp.composition import NETWORKS
 from treenlp.errors import ConfigError, DataError
 from treenlp.experiment.lab.baselines import count_neighbours
 from treenlp.experiment.lab.classifier import Answers, ClassifierTask, PhraseClassifier, answer
-from treenlp.experiment.lab.config import BASELINES, BLANK_TASKS, ExperimentConfig, LearnConfig
+from treenlp.experiment.lab.config import (
+    BASELINES,
+    BLANK_TASKS,
+    GAP_TASKS,
+    ExperimentConfig,
+    LearnConfig,
+)
 from treenlp.experiment.lab.corpus import read_corpus
 from treenlp.experiment.lab.items import Corpus, Item
 from treenlp.experiment.lab.statistics import paired_p_value, share_right
@@ -133,8 +139,7 @@ def cells_of(config: ExperimentConfig) -> list[Cell]:
     """
     grid = config.grid
     has_blanks = config.data.task in BLANK_TASKS
-    made_up = config.data.task != "sst" and not has_blanks
-    gaps = (grid.gaps or (config.data.gap,)) if made_up else (0,)
+    gaps = (grid.gaps or (config.data.gap,)) if config.data.task in GAP_TASKS else (0,)
     found: dict[str, Cell] = {}
     for gap, sides in product(gaps, grid.sides if has_blanks else ("",)):
         for size, leaves, model in product(grid.train_sizes, grid.leaves, grid.models):
