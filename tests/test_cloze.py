@@ -305,7 +305,7 @@ def test_baselines_see_what_is_shown() -> None:
         assert own.after == ()
         assert (one.vectors["static"][list(own.before)] == rows).all()
     counted = count_neighbours("majority", corpus, corpus.parts["train"])
-    assert counted.test.accuracy == counted.dev.accuracy == 1.0
+    assert counted.test.score == counted.dev.score == 1.0
     with pytest.raises(ConfigError, match="found the baseline 'unigram', expected one of: major"):
         count_neighbours("unigram", corpus, corpus.parts["train"])
     recall = make_recall(10, 2)

@@ -43,7 +43,7 @@ from treenlp.experiment.lab.statistics import (
     holm,
     mean_and_deviation,
     paired_p_value,
-    share_right,
+    unit_scores,
 )
 from treenlp.experiment.lab.texts import read_text_corpus
 from treenlp.experiment.lab.treebank import read_sst_corpus
@@ -322,7 +322,7 @@ def test_holm_never_goes_down_and_never_exceeds_one() -> None:
 def test_means_and_shares() -> None:
     assert mean_and_deviation([2.0, 4.0]) == pytest.approx((3.0, math.sqrt(2.0)))
     assert math.isnan(mean_and_deviation([1.0])[1])
-    assert share_right([[1, 2], [1, 3]], [1, 3]).tolist() == [1.0, 0.5]
+    assert unit_scores([[1, 2], [1, 3]], [1, 3], is_graded=False).tolist() == [1.0, 0.5]
 
 
 # Runs

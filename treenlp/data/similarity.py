@@ -198,12 +198,16 @@ def read_paraphrases(name: str, part: TrainOrTune | None = None) -> Iterator[Sen
     return _only(pairs, part)
 
 
-def divide_pairs(pairs: Sequence[SentencePair]) -> tuple[TrainOrTune, ...]:
+def divide_pairs(pairs: Sequence[SentencePair], *, seed: str = _SEED) -> tuple[TrainOrTune, ...]:
     """Say for each pair whether it is for training or tuning (about one in ten).
 
     Pairs that share a sentence, compared by `text_key` and directly or through other pairs,
     form a group; a seeded hash of the group's first key decides for all of it. A group of more
     than a hundredth of all pairs goes to training.
+
+    Args:
+        pairs: of one or several sets.
+        seed: of the hash.
 
     Returns:
         "train" or "tune" for each pair.
@@ -229,7 +233,7 @@ def divide_pairs(pairs: Sequence[SentencePair]) -> tuple[TrainOrTune, ...]:
     sizes = Counter(groups)
     limit = max(1.0, _LARGEST_TUNE_GROUP * len(pairs))
     return tuple(
-        "tune" if seeded_fraction(_SEED, group) < _TUNE_SHARE and sizes[group] <= limit else "train"
+        "tune" if seeded_fraction(seed, group) < _TUNE_SHARE and sizes[group] <= limit else "train"
         for group in groups
     )
 

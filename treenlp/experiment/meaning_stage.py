@@ -26,6 +26,7 @@ from torch.nn import functional as F
 from treenlp.composition import TreeShape
 from treenlp.encoder import PieceTokenizer, Trunk, run_layers
 from treenlp.encoder.pieces import BEGIN, END, PAD
+from treenlp.encoder.precision import has_fast_bfloat16
 from treenlp.errors import ConfigError, DataError
 from treenlp.experiment.planning import cut_by_size, plan_batches
 from treenlp.tasks.meaning import Judgement, MeaningBatch, MeaningModel, leaf_piece_ranges
@@ -154,7 +155,8 @@ class PieceStore:
         offsets: (N, 2) int32 code-point offsets of the pieces in their sentence's text; those
             of begin and end pieces are empty.
         hidden: (N, H) float16 output of the layers below the fork.
-        pooled: (S, H) float32 mean of the untouched trunk's last layer, without begin and end.
+        pooled: (S, H) float32 mean of the untouched trunk's last layer, without begin and end; (0,
+            H) where it was not asked for.
     """
 
     ids: NDArray[np.int32]
@@ -174,6 +176,7 @@ class PieceStore:
         fork: int,
         max_pieces: int = 256,
         batch_pieces: int = 6000,
+        with_pooled: bool = True,
         report: Callable[[int, int], None] | None = None,
     ) -> PieceStore:
         """Run all texts through the trunk, or open what an earlier run left in `folder`.
@@ -186,6 +189,7 @@ class PieceStore:
             fork: layers that stay frozen.
             max_pieces: longest row; the rest of a text is cut off.
             batch_pieces: pieces in a batch.
+            with_pooled: whether the layers above the fork are run at all.
             report: gets the number of pieces done and the number of all.
 
         Returns:
@@ -197,7 +201,12 @@ class PieceStore:
         digest = hashlib.sha256("\0".join(texts).encode())
         for name, tensor in sorted(trunk.state_dict().items()):
             digest.update(name.encode() + tensor.float().numpy().tobytes())
-        key = {"content": digest.hexdigest(), "fork": fork, "max_pieces": max_pieces}
+        key: dict[str, object] = {
+            "content": digest.hexdigest(),
+            "fork": fork,
+            "max_pieces": max_pieces,
+        }
+        key |= {} if with_pooled else {"pooled": False}
         _check_key(folder / "store.json", key)
         rows, offsets = _rows(texts, tokenizer, max_pieces)
         lengths = np.array([len(row) for row in rows], dtype=np.int64)
@@ -206,7 +215,9 @@ class PieceStore:
         size = trunk.config.hidden_size
         if not (folder / "pooled.npy").is_file():
             hidden = np.memmap(path, dtype=np.float16, mode="w+", shape=(total, size))
-            pooled = _run_trunk(trunk, rows, starts, hidden, fork, batch_pieces, report)
+            pooled = _run_trunk(
+                trunk, rows, starts, hidden, fork, batch_pieces, with_pooled, report
+            )
             hidden.flush()
             np.save(folder / "pooled.partial.npy", pooled)
             (folder / "pooled.partial.npy").replace(folder / "pooled.npy")
@@ -281,13 +292,14 @@ def _run_trunk(
     hidden: NDArray[np.float16],
     fork: int,
     batch_pieces: int,
+    with_pooled: bool,
     report: Callable[[int, int], None] | None,
 ) -> NDArray[np.float32]:
-    """Fill `hidden` and return the means of the last layer."""
-    pooled = np.zeros((len(rows), hidden.shape[1]), dtype=np.float32)
+    """Fill `hidden` and return the means of the last layer, or none."""
+    pooled = np.zeros((len(rows) * with_pooled, hidden.shape[1]), dtype=np.float32)
     order = sorted(range(len(rows)), key=lambda n: len(rows[n]))
     done = 0
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=has_fast_bfloat16()):
         for chosen in cut_by_size(order, [len(row) for row in rows], batch_pieces):
             width = max(len(rows[n]) for n in chosen)
             ids = np.full((len(chosen), width), PAD, dtype=np.int64)
@@ -296,10 +308,11 @@ def _run_trunk(
             table = torch.from_numpy(ids)
             mask = table != PAD
             low = trunk.run(trunk.embed(table), mask, 0, fork)
-            top = trunk.run(low, mask, fork, len(trunk.layers)).float()
-            inner = _inner(table).float()
-            share = (inner / inner.sum(1, keepdim=True).clamp_min(1.0)).unsqueeze(-1)
-            pooled[chosen] = (top * share).sum(1).numpy()
+            if with_pooled:
+                top = trunk.run(low, mask, fork, len(trunk.layers)).float()
+                inner = _inner(table).float()
+                share = (inner / inner.sum(1, keepdim=True).clamp_min(1.0)).unsqueeze(-1)
+                pooled[chosen] = (top * share).sum(1).numpy()
             values = low.float().numpy().astype(np.float16)
             for at, n in enumerate(chosen):
                 hidden[starts[n] : starts[n + 1]] = values[at, : len(rows[n])]
@@ -629,7 +642,7 @@ def measure_phrases(
 ) -> SentimentCounts:
     """Count right sentiments of sentences and phrases, over the first spelling of each."""
     counts = SentimentCounts()
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16, enabled=has_fast_bfloat16()):
         for _, step in _batches(task, examples, pieces):
             judged = task.judge(step)
             counts += count_sentiment(
@@ -643,7 +656,7 @@ def measure_texts(
 ) -> float:
     """Share of texts on the right side."""
     right = 0
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=has_fast_bfloat16()):
         for chosen, step in _batches(task, examples, pieces):
             logits = task.model.text_logits(task.judge(step).sentences, step.text, len(chosen))
             right += int(((polarity_logit(logits.float()) > 0) == (step.targets > 0.5)).sum())
@@ -655,7 +668,7 @@ def measure_pairs(
 ) -> tuple[float, float]:
     """Pearson's and Spearman's coefficient of the similarities that users see."""
     answers = np.zeros(len(examples))
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=has_fast_bfloat16()):
         for chosen, step in _batches(task, examples, pieces):
             judged = task.judge(step)
             first = torch.arange(0, 2 * len(chosen), 2)

@@ -21,6 +21,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from treenlp.encoder.precision import has_fast_bfloat16
 from treenlp.errors import ConfigError, TreenlpError
 from treenlp.experiment.processes import Processes
 
@@ -71,7 +72,7 @@ class TrainConfig:
         clip: largest gradient norm.
         seed: of everything random.
         checkpoint_minutes: time between checkpoints.
-        bf16: run matrix products in bfloat16.
+        bf16: run matrix products in bfloat16; None: where the processor has it.
     """
 
     steps: int
@@ -83,7 +84,7 @@ class TrainConfig:
     clip: float = 1.0
     seed: int = 0
     checkpoint_minutes: float = 4.0
-    bf16: bool = True
+    bf16: bool | None = None
 
     @property
     def batches(self) -> int:
@@ -241,7 +242,8 @@ def fit(
 def _learn(task: Task, number: int, config: TrainConfig) -> float:
     """Add the gradients of one batch, as its share of a step; return its share of the loss."""
     torch.manual_seed(config.seed * 1_000_003 + number)
-    with torch.autocast("cpu", torch.bfloat16, enabled=config.bf16):
+    bf16 = has_fast_bfloat16() if config.bf16 is None else config.bf16
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         loss = task.loss(task.batch(number)) / config.batches_per_step
     if torch.isfinite(loss):
         loss.backward()  # type: ignore[no-untyped-call]  # torch gives it no hints

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from treenlp.encoder import PieceTokenizer, Trunk, TrunkConfig, load_table, load_weights
 from treenlp.encoder.blank import without_initial_weights
 from treenlp.encoder.low_rank import AdaptedLayer
+from treenlp.encoder.precision import has_fast_bfloat16
 from treenlp.errors import ModelError
 from treenlp.parsing.atoms import AtomBatch
 from treenlp.parsing.chart import NEG, ChartScores
@@ -77,7 +78,8 @@ class ChartParser:
             bf16: run the encoder layers in bfloat16; None: where the processor has it.
         """
         self.device = torch.device(device)
-        self.dtype = torch.bfloat16 if _wants_bf16(self.device, bf16) else torch.float32
+        wanted = has_fast_bfloat16(self.device) if bf16 is None else bf16
+        self.dtype = torch.bfloat16 if wanted else torch.float32
         self.scorer = scorer.to(self.device).eval().requires_grad_(False)
         self.scorer.layers.to(self.dtype)
         self.trunk = trunk.to(self.device).eval().requires_grad_(False)
@@ -290,14 +292,6 @@ def _batches(sentences: Sequence[Sentence]) -> Iterator[list[int]]:
         batch.append(n)
     if batch:
         yield batch
-
-
-def _wants_bf16(device: torch.device, wanted: bool | None) -> bool:
-    if wanted is not None:
-        return wanted
-    if device.type != "cpu":
-        return device.type == "cuda"
-    return bool(torch.cpu._is_avx512_bf16_supported())
 
 
 def _as(layer: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Module:

@@ -61,9 +61,9 @@ def count_neighbours(name: str, corpus: Corpus, items: Sequence[Item]) -> Counte
     if name not in BASELINES:
         raise ConfigError(f"found the baseline {name!r}, expected one of: {', '.join(BASELINES)}")
     gaps = [gap_of(corpus, item) for item in items]
-    model = NeighbourModel(gaps, [item.root for item in items], reach=_REACH[name])
+    model = NeighbourModel(gaps, [int(item.root) for item in items], reach=_REACH[name])
     dev = corpus.parts["dev"]
-    model.tune([gap_of(corpus, item) for item in dev], [item.root for item in dev])
+    model.tune([gap_of(corpus, item) for item in dev], [int(item.root) for item in dev])
     return Counted(
         dev=_answer(model, corpus, dev),
         test=_answer(model, corpus, corpus.parts["test"]),

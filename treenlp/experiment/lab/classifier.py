@@ -2,13 +2,15 @@
 
 A tree model reads a sentence's tree once and judges the phrases that are nodes of it; a sequence
 model reads every phrase as a sequence of its own, for it has no vector of a phrase within a
-sentence. Both learn from the same classes of the same phrases where their trees have them.
+sentence. Both learn from the same classes of the same phrases where their trees have them. Of a
+pair of sentences the two roots are compared, and the pair is what has a class or a grade.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,10 +20,11 @@ from torch.nn import functional as F
 
 from treenlp.composition import NETWORKS, SequenceBatch, TreeBatch, make_network
 from treenlp.experiment.lab.items import Corpus, Item
+from treenlp.experiment.lab.statistics import score
 from treenlp.experiment.planning import plan_batches
 from treenlp.tasks.sentiment import UNLABELLED, carry_labels
 
-__all__ = ["Answers", "ClassifierTask", "PhraseClassifier", "answer"]
+__all__ = ["Answers", "ClassifierTask", "PhraseClassifier", "answer", "grade_shares"]
 
 _MEASURED_TOGETHER = 64
 
@@ -39,6 +42,8 @@ class Step:
         owner: (V,) sentence of each vector.
         barred: (B, classes) bool, the classes that a whole sentence cannot have; None if it can
             have all.
+        sides: (2, B) vectors of the two sentences of each pair, where pairs are what is judged:
+            the V = B vectors of this step are then the pairs; else None.
     """
 
     leaves: Tensor
@@ -48,13 +53,40 @@ class Step:
     root_targets: Tensor
     owner: Tensor
     barred: Tensor | None = None
+    sides: Tensor | None = None
+
+
+class PairFeatures(nn.Module):
+    """Two vectors to one that says how they differ.
+
+    Tai et al. (2015), equation 15: h = sigmoid(W [a * b; |a - b|]). Departure: a - b is read, too,
+    for entailment has a direction.
+    """
+
+    def __init__(self, size: int) -> None:
+        """Draw the parameters; `size` is the width of all vectors."""
+        super().__init__()
+        self.hidden = nn.Linear(3 * size, size)
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """Map two (B, size) to one (B, size)."""
+        difference = first - second
+        features = torch.cat([first * second, difference.abs(), difference], dim=-1)
+        return torch.sigmoid(self.hidden(features))
 
 
 class PhraseClassifier(nn.Module):
-    """A network and a linear layer over its vectors."""
+    """A network and a linear layer over its vectors, or over what two of them have in common."""
 
     def __init__(
-        self, name: str, input_size: int, hidden_size: int, num_classes: int, dropout: float
+        self,
+        name: str,
+        input_size: int,
+        hidden_size: int,
+        num_classes: int,
+        dropout: float,
+        *,
+        compares: bool = False,
     ) -> None:
         """Draw the parameters.
 
@@ -64,11 +96,13 @@ class PhraseClassifier(nn.Module):
             hidden_size: width of the network's vectors.
             num_classes: of the answers.
             dropout: of leaves and of vectors.
+            compares: whether pairs are judged.
         """
         super().__init__()
         self.norm = nn.LayerNorm(input_size)
         self.dropout = nn.Dropout(dropout)
         self.network = make_network(name, input_size, hidden_size)
+        self.compare = PairFeatures(hidden_size) if compares else None
         self.out = nn.Linear(hidden_size, num_classes)
 
     def forward(self, step: Step) -> Tensor:
@@ -77,6 +111,8 @@ class PhraseClassifier(nn.Module):
         encoding = self.network(leaves, step.batch)
         is_tree = isinstance(step.batch, TreeBatch)
         vectors = encoding.nodes if is_tree else encoding.root
+        if step.sides is not None and self.compare is not None:
+            vectors = self.compare(vectors[step.sides[0]], vectors[step.sides[1]])
         logits: Tensor = self.out(self.dropout(vectors))
         if step.barred is not None:
             whole = logits[step.roots].masked_fill(step.barred, -torch.inf)
@@ -120,6 +156,7 @@ class ClassifierTask:
         self.vectors = corpus.vectors[leaves]
         self.symbols = corpus.symbols
         self.num_classes = len(corpus.classes)
+        self.is_graded = corpus.is_graded
         self.reads_trees = NETWORKS[network].reads == "trees"
         self.trees = trees
         self.phrases = phrases
@@ -132,16 +169,30 @@ class ClassifierTask:
         return self.make([self.items[n] for n in self.plan[step]])
 
     def make(self, items: Sequence[Item]) -> Step:
-        """Put sentences together."""
-        return self._trees(items) if self.reads_trees else self._sequences(items)
+        """Put sentences together, or pairs of them."""
+        read = self._trees if self.reads_trees else self._sequences
+        seconds = [item.second for item in items if item.second is not None]
+        if not seconds:
+            return read(items)
+        step, places = read([*items, *seconds]), torch.arange(len(items))
+        answers = step.root_targets[: len(items)]
+        return replace(
+            step,
+            sides=step.roots.view(2, -1),
+            targets=answers,
+            roots=places,
+            root_targets=answers,
+            owner=places,
+        )
 
     def _trees(self, items: Sequence[Item]) -> Step:
         batch = TreeBatch.from_shapes([item.shape(self.trees) for item in items])
         labels = [item.labels if self.phrases else {} for item in items]
         targets = carry_labels(labels, batch.spans, batch.owner)
         rows = np.concatenate([np.arange(item.start, item.start + item.size) for item in items])
-        whole = torch.tensor([item.root for item in items])
-        targets[batch.roots] = whole
+        whole = self._answers(items)
+        if not self.is_graded:
+            targets[batch.roots] = whole
         return Step(
             leaves=self._read(rows),
             batch=batch,
@@ -154,11 +205,11 @@ class ClassifierTask:
 
     def _sequences(self, items: Sequence[Item]) -> Step:
         spans: list[tuple[int, int]] = []
-        targets: list[int] = []
+        targets: list[float] = []
         owner: list[int] = []
         roots: list[int] = []
         for number, item in enumerate(items):
-            own = dict(item.labels) if self.phrases else {}
+            own: dict[tuple[int, int], float] = dict(item.labels) if self.phrases else {}
             own[0, item.size] = item.root
             for (start, end), label in own.items():
                 if (start, end) == (0, item.size):
@@ -170,12 +221,16 @@ class ClassifierTask:
         return Step(
             leaves=self._read(rows),
             batch=SequenceBatch.from_lengths([end - start for start, end in spans]),
-            targets=torch.tensor(targets),
+            targets=torch.tensor(targets, dtype=torch.float if self.is_graded else torch.long),
             roots=torch.tensor(roots),
-            root_targets=torch.tensor([item.root for item in items]),
+            root_targets=self._answers(items),
             owner=torch.tensor(owner),
             barred=self._barred(items),
         )
+
+    def _answers(self, items: Sequence[Item]) -> Tensor:
+        kind = torch.float if self.is_graded else torch.long
+        return torch.tensor([item.root for item in items], dtype=kind)
 
     def _read(self, rows: NDArray[np.int64]) -> Tensor:
         own = rows if self.symbols is None else self.symbols[rows]
@@ -196,10 +251,33 @@ class ClassifierTask:
         if not isinstance(batch, Step):
             raise TypeError(f"found {type(batch).__name__}, expected Step")
         logits = self.model(batch).float()
-        whole = F.cross_entropy(logits[batch.roots], batch.root_targets)
+        answers = batch.root_targets
+        if self.is_graded:
+            answers = grade_shares(answers, self.num_classes)
+        whole = F.cross_entropy(logits[batch.roots], answers)
         if not self.phrases:
             return whole
         return whole + F.cross_entropy(logits, batch.targets, ignore_index=UNLABELLED)
+
+
+def grade_shares(grades: Tensor, steps: int) -> Tensor:
+    """Spread grades over the two nearest of so many even steps, so that the mean is the grade.
+
+    Tai et al. (2015), section 5.2, equation for the sparse target distribution.
+
+    Args:
+        grades: (B,) in [0, 1].
+        steps: number of them, the first at 0 and the last at 1.
+
+    Returns:
+        (B, steps) shares that sum to 1.
+
+    Example:
+        >>> grade_shares(torch.tensor([0.625]), 5).tolist()
+        [[0.0, 0.0, 0.5, 0.5, 0.0]]
+    """
+    places = grades[:, None] * (steps - 1) - torch.arange(steps)
+    return (1.0 - places.abs()).clamp_min(0.0)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -207,38 +285,48 @@ class Answers:
     """What a model said about some items.
 
     Attributes:
-        roots: (S,) class of each sentence.
+        roots: (S,) class or grade of each sentence or pair.
         targets: (S,) what was right.
-        right: (S,) phrases judged right, the sentence included.
+        right: (S,) phrases judged right, the sentence included; of a grade its step counts.
         total: (S,) phrases judged.
+        is_graded: whether answers are grades.
     """
 
-    roots: NDArray[np.int64]
-    targets: NDArray[np.int64]
+    roots: NDArray[Any]
+    targets: NDArray[Any]
     right: NDArray[np.int64]
     total: NDArray[np.int64]
+    is_graded: bool = False
 
     @property
-    def accuracy(self) -> float:
-        """Share of sentences with the right class."""
-        return float((self.roots == self.targets).mean())
+    def score(self) -> float:
+        """What is to be high; see `statistics.score`."""
+        return score(self.roots, self.targets, is_graded=self.is_graded)
 
 
 @torch.no_grad()
 def answer(task: ClassifierTask, items: Sequence[Item]) -> Answers:
     """Judge items with the task's model, in evaluation mode."""
     task.model.eval()
-    roots: list[NDArray[np.int64]] = []
+    roots: list[NDArray[Any]] = []
     right: list[NDArray[np.int64]] = []
     total: list[NDArray[np.int64]] = []
+    grades = torch.linspace(0.0, 1.0, task.num_classes)
     for at in range(0, len(items), _MEASURED_TOGETHER):
         part = items[at : at + _MEASURED_TOGETHER]
         step = task.make(part)
-        best = task.model(step).argmax(-1)
-        known = step.targets != UNLABELLED
+        logits = task.model(step)
+        best = logits.argmax(-1)
+        targets = step.targets
+        if task.is_graded:
+            targets = (targets * (task.num_classes - 1)).round().long()
+            found = torch.softmax(logits[step.roots], -1) @ grades
+        else:
+            found = best[step.roots]
+        known = targets != UNLABELLED
         zero = torch.zeros(len(part), dtype=torch.int64)
-        hits = ((best == step.targets) & known).long()
-        roots.append(best[step.roots].numpy())
+        hits = ((best == targets) & known).long()
+        roots.append(found.numpy())
         right.append(zero.index_add(0, step.owner, hits).numpy())
         total.append(zero.index_add(0, step.owner, known.long()).numpy())
     return Answers(
@@ -246,4 +334,5 @@ def answer(task: ClassifierTask, items: Sequence[Item]) -> Answers:
         targets=np.array([item.root for item in items]),
         right=np.concatenate(right),
         total=np.concatenate(total),
+        is_graded=task.is_graded,
     )

@@ -30,10 +30,15 @@ __all__ = [
 
 BLANK_TASKS = ("homophones", "cloze")
 GAP_TASKS = ("recall", "agreement", "adding")
-TASKS = ("sst", "texts", *GAP_TASKS, *BLANK_TASKS)
+TASKS = ("sst", "texts", "pairs", *GAP_TASKS, *BLANK_TASKS)
 _CONTROLS = ("right", "left", "balanced", "random")
 TREES = ("gold", "parsed", *_CONTROLS)
 LEAVES = ("static", "contextual")
+_OWN_TREES = {
+    "sst": frozenset(("gold", "parsed")),
+    "texts": frozenset(("parsed",)),
+    "pairs": frozenset(("parsed",)),
+}
 SIDES = ("both", "left", "right")
 BASELINES = ("majority", "trigram")
 
@@ -44,13 +49,14 @@ class DataConfig:
 
     Attributes:
         task: "sst" (sentiment of sentences and phrases), "texts" (the one class of each text of a
-            corpus), "recall" (say at the end which mark stood at the beginning), "agreement" (a
-            verb's number from a noun far before it), "adding" (the sum of two digits far apart),
-            "homophones" (which of the characters that sound the same is left out of a sentence of
-            the newspaper) or "cloze" (which frequent word is).
+            corpus), "pairs" (the class or grade of two sentences), "recall" (say at the end which
+            mark stood at the beginning), "agreement" (a verb's number from a noun far before it),
+            "adding" (the sum of two digits far apart), "homophones" (which of the characters that
+            sound the same is left out of a sentence of the newspaper) or "cloze" (which frequent
+            word is).
         phrases: whether phrases are learned and judged, too, or whole sentences alone (sst).
-        source: corpus of the texts: a name from `TEXT_SOURCES`, or "datasets:" and a folder or a
-            name that the ``datasets`` library knows (texts).
+        source: corpus: a name from `TEXT_SOURCES`, or "datasets:" and a folder or a name that the
+            ``datasets`` library knows (texts); a name from `PAIR_SOURCES` (pairs).
         text_column: its column of texts; of "datasets:" alone.
         label_column: its column of labels; likewise.
         gap: words between what is to be remembered and the end (recall, agreement, adding).
@@ -87,9 +93,10 @@ class GridConfig:
     Attributes:
         models: names of `NETWORKS` over trees or sequences; of blanks also the baselines that
             count: "majority" and "trigram", the two neighbours on each side.
-        trees: which trees tree models get: "gold" (sst), "parsed" (sst, texts), or control trees.
+        trees: which trees tree models get: "gold" (sst), "parsed" (sst, texts, pairs), or control
+            trees.
         leaves: "static" word vectors, or "contextual" ones of the trunk's lower layers (sst,
-            texts).
+            texts, pairs).
         train_sizes: sentences learned from; 0 means all.
         gaps: gaps of the made-up tasks; empty means the one of the data.
         sides: what is shown of the sentence around a blank: "both", "left" or "right".
@@ -205,7 +212,7 @@ class ExperimentConfig:
 
     def __post_init__(self) -> None:
         """Check what depends on several parts."""
-        own = {"sst": {"gold", "parsed"}, "texts": {"parsed"}}.get(self.data.task, set())
+        own = _OWN_TREES.get(self.data.task, frozenset())
         odd = {"gold", "parsed"} & set(self.grid.trees) - own
         if odd:
             known = ", ".join((*sorted(own), *_CONTROLS))

@@ -12,7 +12,7 @@ from treenlp.experiment.lab.config import BLANK_TASKS, DataConfig
 from treenlp.experiment.lab.items import Corpus
 from treenlp.experiment.lab.leaves import piece_vectors
 from treenlp.experiment.lab.made_up import make_adding, make_recall
-from treenlp.experiment.lab.texts import read_text_corpus
+from treenlp.experiment.lab.texts import read_pair_corpus, read_text_corpus
 from treenlp.experiment.lab.treebank import read_sst_corpus
 
 __all__ = ["read_corpus"]
@@ -34,11 +34,12 @@ def read_corpus(
     Args:
         config: which task.
         cache: folder of what is made once.
-        leaves: kinds of leaf vectors that are needed (sst, texts).
+        leaves: kinds of leaf vectors that are needed (sst, texts, pairs).
         trees: kinds of trees that are needed (sst).
         gap: of the made-up tasks.
         sides: of a blank that are shown.
-        model: folder whose trunk and parser are used (sst, texts; its trunk alone around blanks).
+        model: folder whose trunk and parser are used (sst, texts, pairs; its trunk alone around
+            blanks).
         say: gets a line about long work.
 
     Raises:
@@ -51,6 +52,8 @@ def read_corpus(
         )
     if config.task == "texts":
         return read_text_corpus(config, cache, _needed(model, config.task), leaves=leaves, say=say)
+    if config.task == "pairs":
+        return read_pair_corpus(config, cache, _needed(model, config.task), leaves=leaves, say=say)
     if config.task in BLANK_TASKS:
         say("leaving out what is to be found")
         blanks, classes = read_blanks(config)

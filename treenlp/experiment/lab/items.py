@@ -21,23 +21,30 @@ _CONTROLS: tuple[ControlName, ...] = ("right", "left", "balanced", "random")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Item:
-    """A sentence.
+    """A sentence or text, or two sentences that are compared.
 
     Attributes:
         start: row of its first leaf in the corpus's vectors.
         size: number of leaves.
         shapes: its trees by kind; control trees are made when they are asked for.
         labels: class by span of leaves.
-        root: class of the whole.
+        root: class of the whole, or its grade in [0, 1] where the corpus is graded.
         candidates: classes that it is chosen from; empty means all.
+        second: the other sentence of a pair; the answer stands in the first one.
     """
 
     start: int
     size: int
     shapes: Mapping[str, TreeShape] = field(default_factory=dict)
     labels: Mapping[tuple[int, int], int] = field(default_factory=dict)
-    root: int
+    root: float
     candidates: tuple[int, ...] = ()
+    second: Item | None = None
+
+    @property
+    def num_leaves(self) -> int:
+        """Leaves of the sentence, or of both."""
+        return self.size + (0 if self.second is None else self.second.size)
 
     def shape(self, kind: str) -> TreeShape:
         """Return the tree of a kind; a random one is the same for the same place in the corpus."""
@@ -62,6 +69,7 @@ class Corpus:
         parts: items of each part.
         classes: names of the classes.
         digest: SHA-256 of texts and classes.
+        is_graded: whether answers are grades from 0 to 1, of which the classes are as many steps.
     """
 
     vectors: Mapping[str, NDArray[np.float16]]
@@ -69,3 +77,4 @@ class Corpus:
     classes: tuple[str, ...]
     digest: str
     symbols: NDArray[np.int32] | None = None
+    is_graded: bool = False

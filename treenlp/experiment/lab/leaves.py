@@ -54,6 +54,7 @@ def sentence_vectors(
         tokenizer,
         trunk,
         fork=FROZEN_LAYERS,
+        with_pooled=False,
     )
     starts = np.concatenate([[0], np.cumsum([len(own) for own in leaves], dtype=np.int64)])
     vectors = {

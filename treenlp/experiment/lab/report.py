@@ -11,18 +11,19 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from treenlp.errors import ConfigError
 from treenlp.experiment.lab.config import ExperimentConfig
 from treenlp.experiment.lab.runner import (
-    CORPUS_FILE,
     cells_of,
     compare_cells,
     list_cells,
+    read_corpora,
     read_experiment,
     read_results,
 )
-from treenlp.experiment.lab.statistics import holm, mean_and_deviation, share_right
+from treenlp.experiment.lab.statistics import holm, mean_and_deviation, score, unit_scores
 from treenlp.experiment.scores import bootstrap_units
 from treenlp.tasks.sentiment import NEUTRAL
 
@@ -67,7 +68,7 @@ def summarize(folder: Path) -> dict[str, Any]:
     cells = [cell for cell in cells_of(config) if states[cell.name].seeds]
     if not cells:
         raise ConfigError(f"nothing in {folder} is finished; run `treenlp experiment run` first")
-    corpora = json.loads((folder / CORPUS_FILE).read_text(encoding="utf-8"))
+    corpora = read_corpora(folder)
     rows = []
     for cell in cells:
         runs = read_results(folder, cell.name)
@@ -89,6 +90,7 @@ def summarize(folder: Path) -> dict[str, Any]:
         },
         "corpora": {gap: corpus["digest"] for gap, corpus in corpora.items()},
         "classes": next(iter(corpora.values()))["classes"],
+        "graded": next(iter(corpora.values()))["graded"],
         "unfinished": [name for name, state in states.items() if state.seeds < state.wanted],
         "cells": rows,
         "best": best["name"],
@@ -106,12 +108,18 @@ def _gap(name: str) -> str:
 def _figures(runs: Sequence[dict[str, Any]], corpus: dict[str, Any]) -> dict[str, Any]:
     targets = np.array(runs[0]["test"]["targets"])
     answers = np.array([run["test"]["roots"] for run in runs])
-    share = share_right(answers, targets)
-    _, low, high = bootstrap_units(len(share), lambda chosen: float(share[chosen].mean()))
+    is_graded = corpus["graded"]
+
+    def mean_score(chosen: NDArray[np.int64]) -> float:
+        found = [score(row[chosen], targets[chosen], is_graded=is_graded) for row in answers]
+        return float(np.mean(found))
+
+    _, low, high = bootstrap_units(len(targets), mean_score)
+    units = unit_scores(answers, targets, is_graded=is_graded)
     figures: dict[str, Any] = {
         "n": len(runs),
         "dev": mean_and_deviation([run["dev"] for run in runs]),
-        "test": mean_and_deviation([float((row == targets).mean()) for row in answers]),
+        "test": mean_and_deviation([score(row, targets, is_graded=is_graded) for row in answers]),
         "interval": [low, high],
         "parameters": runs[0]["parameters"],
         "train_items": runs[0]["train_items"],
@@ -122,9 +130,11 @@ def _figures(runs: Sequence[dict[str, Any]], corpus: dict[str, Any]) -> dict[str
             if name in runs[0]["learn"]  # a baseline has no such settings
         },
         "history": [run["history"] for run in runs],
-        "by_length": _by_bins(share, np.array(corpus["lengths"])),
-        "by_depth": _by_bins(share, np.array(corpus["depths"])),
     }
+    if is_graded:
+        return figures
+    figures["by_length"] = _by_bins(units, np.array(corpus["lengths"]))
+    figures["by_depth"] = _by_bins(units, np.array(corpus["depths"]))
     totals = [np.array(run["test"]["total"]).sum() for run in runs]
     if totals[0] > len(targets):
         nodes = [sum(run["test"]["right"]) / sum(run["test"]["total"]) for run in runs]
@@ -199,7 +209,8 @@ def _markdown(summary: dict[str, Any], drawn: Sequence[str]) -> str:
     lines = [summary["question"], ""] if summary["question"] else []
     has_nodes = any("nodes" in cell for cell in cells)
     has_binary = any("binary" in cell for cell in cells)
-    head = ["cell", "test accuracy, % (sd)", "95 % interval"]
+    measure = _measure(summary)
+    head = ["cell", f"test {measure} (sd)", "95 % interval"]
     head += ["two sides"] if has_binary else []
     head += ["all phrases"] if has_nodes else []
     head += ["dev", "n", "parameters", "seconds a run", "against the best: difference, p (Holm)"]
@@ -225,6 +236,8 @@ def _markdown(summary: dict[str, Any], drawn: Sequence[str]) -> str:
             "All phrases are those that a cell's own trees have as nodes, words included: compare "
             "them between cells of the same trees, or of gold trees and words, alone.",
         ]
+    if summary["graded"]:
+        lines += ["", "p is that of the squared errors of the pairs."]
     best = next(cell for cell in cells if cell["name"] == summary["best"])
     if "mistakes" in best:
         found = ", ".join(f"{meant}→{judged} {n}" for meant, judged, n in best["mistakes"] if n)
@@ -232,6 +245,10 @@ def _markdown(summary: dict[str, Any], drawn: Sequence[str]) -> str:
     for name in drawn:
         lines += ["", f"![{name}]({name}.png)"]
     return "\n".join(lines) + "\n"
+
+
+def _measure(summary: dict[str, Any]) -> str:
+    return "Pearson's r, x 100" if summary["graded"] else "accuracy, %"
 
 
 def _share(found: Sequence[float] | None) -> str:
@@ -273,7 +290,7 @@ def _draw(folder: Path, summary: dict[str, Any], output: Path) -> list[str]:
             marker = _MARKERS[n % len(_MARKERS)]
             axes.plot(xs, [100 * y for y in ys], marker=marker, markersize=4, label=label)
         axes.set_xlabel(axis)
-        axes.set_ylabel("dev accuracy, %" if name == "learning" else "test accuracy, %")
+        axes.set_ylabel(f"{'dev' if name == 'learning' else 'test'} {_measure(summary)}")
         if name == "train_size":
             axes.set_xscale("log")
         axes.legend(fontsize=7)
@@ -302,7 +319,7 @@ def _series(
         if found["history"][0]:
             series["learning"][1][cell.name] = [tuple(point) for point in found["history"][0]]
         for what in () if cell.sides else ("length", "depth"):  # windows are about equally long
-            bins = found[f"by_{what}"]
+            bins = found.get(f"by_{what}", [])
             if len(bins) > 1:
                 points = [((row["from"] + row["to"]) / 2, row["accuracy"]) for row in bins]
                 series[what][1][cell.name] = points

@@ -12,7 +12,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from treenlp.experiment.lab.config import (
 )
 from treenlp.experiment.lab.corpus import read_corpus
 from treenlp.experiment.lab.items import Corpus, Item
-from treenlp.experiment.lab.statistics import paired_p_value, share_right
+from treenlp.experiment.lab.statistics import paired_p_value, score, unit_scores
 from treenlp.experiment.processes import Processes
 from treenlp.experiment.trainer import BEST_FILE, Evaluation, TrainConfig, fit, read_history
 
@@ -48,6 +48,7 @@ __all__ = [
     "cells_of",
     "compare_cells",
     "list_cells",
+    "read_corpora",
     "read_experiment",
     "read_results",
     "run_experiment",
@@ -103,7 +104,7 @@ class RunProgress:
         total: runs in all.
         cell: name of the cell at work.
         run: "trial-2" or "seed-0".
-        dev: best dev accuracy of the run that was just finished; nan before.
+        dev: best dev score of the run that was just finished; nan before.
     """
 
     done: int
@@ -122,7 +123,7 @@ class CellState:
         trials: finished trials.
         seeds: finished seeds.
         wanted: seeds in all.
-        dev: mean best dev accuracy of the finished seeds; nan without any.
+        dev: mean best dev score of the finished seeds; nan without any.
     """
 
     name: str
@@ -256,7 +257,8 @@ def _corpus(
     values = {
         "digest": corpus.digest,
         "classes": list(corpus.classes),
-        "lengths": [item.size for item in corpus.parts["test"]],
+        "graded": corpus.is_graded,
+        "lengths": [item.num_leaves for item in corpus.parts["test"]],
         "depths": [_depth(item) for item in corpus.parts["test"]],
     }
     if known.get(cell.corpus, values) != values:
@@ -347,7 +349,12 @@ def _run(
     torch.manual_seed(seed)
     vectors = corpus.vectors[cell.leaves]
     model = PhraseClassifier(
-        cell.model, vectors.shape[1], learn.hidden_size, len(corpus.classes), learn.dropout
+        cell.model,
+        vectors.shape[1],
+        learn.hidden_size,
+        len(corpus.classes),
+        learn.dropout,
+        compares=config.data.task == "pairs",
     )
     phrases = config.data.phrases and config.data.task == "sst"
     task = ClassifierTask(
@@ -369,7 +376,7 @@ def _run(
         training,
         folder,
         evaluation=Evaluation(
-            score=lambda: answer(task, dev).accuracy, every=per_epoch, patience=learn.patience
+            score=lambda: answer(task, dev).score, every=per_epoch, patience=learn.patience
         ),
     )
     model.load_state_dict(load_file(folder / BEST_FILE))
@@ -381,7 +388,7 @@ def _run(
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "seconds": round(time.monotonic() - started, 1),
         "history": read_history(folder),
-        "dev": answer(task, dev).accuracy,
+        "dev": answer(task, dev).score,
     }
     if not is_trial:
         result["test"] = _values(answer(task, corpus.parts["test"]))
@@ -405,7 +412,7 @@ def _count(folder: Path, cell: Cell, corpus: Corpus, *, seed: int) -> dict[str, 
         "parameters": counted.size,
         "seconds": round(time.monotonic() - started, 1),
         "history": [],
-        "dev": counted.dev.accuracy,
+        "dev": counted.dev.score,
         "test": _values(counted.test),
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -432,8 +439,8 @@ def _chosen(items: Sequence[Item], size: int, seed: int) -> list[Item]:
     return random.Random(f"train {seed}").sample(list(items), size)
 
 
-def _values(answers: Answers) -> dict[str, list[int]]:
-    names = [part.name for part in fields(answers)]
+def _values(answers: Answers) -> dict[str, list[float]]:
+    names = ("roots", "targets", "right", "total")
     return {name: np.asarray(getattr(answers, name)).tolist() for name in names}
 
 
@@ -474,8 +481,14 @@ def read_results(folder: Path, cell: str) -> list[dict[str, Any]]:
     return found
 
 
+def read_corpora(folder: Path) -> dict[str, Any]:
+    """Read what an experiment noted of its corpora, by `Cell.corpus`."""
+    found: dict[str, Any] = json.loads((folder / CORPUS_FILE).read_text(encoding="utf-8"))
+    return found
+
+
 def compare_cells(folder: Path, first: str, second: str) -> tuple[float, float]:
-    """Compare two cells on the same test sentences.
+    """Compare two cells on the same test sentences or pairs.
 
     Args:
         folder: of the experiment.
@@ -483,16 +496,24 @@ def compare_cells(folder: Path, first: str, second: str) -> tuple[float, float]:
         second: name of another one.
 
     Returns:
-        How much more often the first is right, as a share, and the two-sided p-value.
+        How much higher the first one's mean score is (of shares right, or of coefficients), and the
+        two-sided p-value of what each item says (right or not, or the squared error).
 
     Raises:
         ConfigError: if there is no such cell, or the two were measured on other sentences.
     """
-    shares = []
+    corpora = read_corpora(folder)
+    by_name = {cell.name: cell for cell in cells_of(read_experiment(folder))}
+    units, scores, measured = [], [], []
     for name in (first, second):
         runs = [result["test"] for result in read_results(folder, name)]
-        shares.append((share_right([run["roots"] for run in runs], runs[0]["targets"]), runs[0]))
-    if shares[0][1]["targets"] != shares[1][1]["targets"]:
+        targets = runs[0]["targets"]
+        is_graded = bool(corpora[by_name[name].corpus]["graded"])
+        units.append(unit_scores([run["roots"] for run in runs], targets, is_graded=is_graded))
+        scores.append(
+            float(np.mean([score(run["roots"], targets, is_graded=is_graded) for run in runs]))
+        )
+        measured.append(targets)
+    if measured[0] != measured[1]:
         raise ConfigError(f"{first} and {second} were measured on other sentences")
-    one, other = shares[0][0], shares[1][0]
-    return float((one - other).mean()), paired_p_value(one, other)
+    return scores[0] - scores[1], paired_p_value(units[0], units[1])

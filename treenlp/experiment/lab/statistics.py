@@ -1,8 +1,9 @@
 """What runs say about networks: means over seeds, intervals over sentences, paired tests.
 
-The unit of an interval and of a test is the sentence: of each, the share of the seeds that judged
-it right. Paired tests flip the signs of the differences at random (Noreen 1989,
-"Computer-Intensive Methods for Testing Hypotheses"); several tests are corrected after Holm (1979).
+The unit of an interval and of a test is the sentence or pair: of each, the share of the seeds that
+judged it right, or how far they were off its grade. Paired tests flip the signs of the differences
+at random (Noreen 1989, "Computer-Intensive Methods for Testing Hypotheses"); several tests are
+corrected after Holm (1979).
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from treenlp.errors import DataError
+from treenlp.tasks.similarity import pearson
 
-__all__ = ["holm", "mean_and_deviation", "paired_p_value", "share_right"]
+__all__ = ["holm", "mean_and_deviation", "paired_p_value", "score", "unit_scores"]
 
 _DRAWS = 10_000
 _SEED = 20
@@ -34,15 +36,35 @@ def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
     return float(np.mean(values)), deviation
 
 
-def share_right(runs: ArrayLike, targets: ArrayLike) -> NDArray[np.float64]:
-    """For each item the share of the runs that judged it right.
+def score(answers: ArrayLike, targets: ArrayLike, *, is_graded: bool) -> float:
+    """Accuracy of classes, or Pearson's coefficient of grades (0 where all answers are one).
 
     Args:
-        runs: (R, S) classes.
+        answers: (S,) classes or grades.
         targets: (S,) what is right.
+        is_graded: which of the two.
+
+    Example:
+        >>> score([1, 0], [1, 1], is_graded=False), score([0.2, 0.4], [0.5, 0.6], is_graded=True)
+        (0.5, 1.0)
     """
-    found = np.asarray(runs)
-    return np.asarray((found == np.asarray(targets)).mean(0), dtype=np.float64)
+    if not is_graded:
+        return float((np.asarray(answers) == np.asarray(targets)).mean())
+    found = pearson(answers, targets)
+    return 0.0 if math.isnan(found) else found
+
+
+def unit_scores(runs: ArrayLike, targets: ArrayLike, *, is_graded: bool) -> NDArray[np.float64]:
+    """For each item the share of the runs that judged it right; of grades minus the squared error.
+
+    Args:
+        runs: (R, S) classes or grades.
+        targets: (S,) what is right.
+        is_graded: which of the two.
+    """
+    found, right = np.asarray(runs), np.asarray(targets)
+    units = -((found - right) ** 2) if is_graded else found == right
+    return np.asarray(units.mean(0), dtype=np.float64)
 
 
 def paired_p_value(first: ArrayLike, second: ArrayLike) -> float:

@@ -1,4 +1,8 @@
-"""Texts of several sentences as items: the parser's trees, joined from the first to the last."""
+"""Texts, and pairs of texts, as items over the parser's own words and trees.
+
+A text of several sentences is their trees, joined from the first to the last. All networks read the
+words that the parser found, so that only the structure over them differs.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,20 @@ import hashlib
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import reduce
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from treenlp.composition import TreeShape
-from treenlp.data.texts import LabelledText, TextSplit, read_texts
+from treenlp.data.pairs import LabelledPair, read_pairs
+from treenlp.data.texts import LabelledText, read_texts
 from treenlp.experiment.lab.config import DataConfig
-from treenlp.experiment.lab.items import Corpus, Item
+from treenlp.experiment.lab.items import Corpus, Item, Part
 from treenlp.experiment.lab.leaves import sentence_vectors
 from treenlp.experiment.meaning_stage import parse_cached
 from treenlp.parsing.parser import load_parser, load_trunk
@@ -23,27 +31,29 @@ from treenlp.tasks.reader import leaf_offsets
 from treenlp.text import Document
 from treenlp.trees.tree import Tree
 
-__all__ = ["choose_texts", "read_text_corpus"]
+__all__ = ["choose_texts", "read_pair_corpus", "read_text_corpus"]
 
 _TOP = "TEXT"
+_GRADES = ("0", "1/4", "1/2", "3/4", "1")
+_T = TypeVar("_T", LabelledText, LabelledPair)
 
 
 def choose_texts(
-    parts: Mapping[TextSplit, Sequence[LabelledText]], *, items: int, seed: int = 0
-) -> dict[TextSplit, list[LabelledText]]:
-    """Draw so many training texts, and a fifth as many of each other part; all if there are fewer.
+    parts: Mapping[Part, Sequence[_T]], *, items: int, seed: int = 0
+) -> dict[Part, list[_T]]:
+    """Draw so many for training, and a fifth as many of each other part; all if there are fewer.
 
     Args:
-        parts: of a corpus.
-        items: training texts; 0 means all, of the other parts, too.
+        parts: texts or pairs of a corpus.
+        items: of training, at least 1.
         seed: of the draw.
     """
-    chosen: dict[TextSplit, list[LabelledText]] = {}
-    for part, texts in parts.items():
-        most = len(texts) if not items else items if part == "train" else max(items // 5, 1)
+    chosen: dict[Part, list[_T]] = {}
+    for part, found in parts.items():
+        most = items if part == "train" else max(items // 5, 1)
         rng = random.Random(f"{seed} {part}")
-        places = sorted(rng.sample(range(len(texts)), min(most, len(texts))))
-        chosen[part] = [texts[n] for n in places]
+        places = sorted(rng.sample(range(len(found)), min(most, len(found))))
+        chosen[part] = [found[n] for n in places]
     return chosen
 
 
@@ -55,9 +65,7 @@ def read_text_corpus(
     leaves: Sequence[str],
     say: Callable[[str], None] = lambda text: None,
 ) -> Corpus:
-    """Read texts with the parser's words and trees; a text is the trees of its sentences in a row.
-
-    All networks read the words that the parser found, so that only the structure over them differs.
+    """Read the texts of `config.source`; those without any sentence are left out.
 
     Args:
         config: whose source and columns are read.
@@ -68,50 +76,119 @@ def read_text_corpus(
     """
     found = read_texts(config.source, text=config.text_column, label=config.label_column)
     chosen = choose_texts(found.parts, items=config.items)
-    texts = [(part, text) for part, own in chosen.items() for text in own]
-    by_text = [tuple(Document.from_text(text.text)) for _, text in texts]
-    sentences = [sentence for own in by_text for sentence in own]
-    trunk = load_trunk(model).float()
-    parser = load_parser(model, trunk=trunk)
-    say(f"parsing {len(sentences):,} sentences of {len(texts):,} texts")
-    trees = parse_cached(
-        cache / "trees.txt",
-        sentences,
-        parser,
-        report=lambda done, total: say(f"parsed {done:,} of {total:,}"),
-    )
-    say("reading the leaves' vectors")
-    vectors, starts = sentence_vectors(
-        cache / "pieces",
-        sentences,
-        [leaf_offsets(t, s) for t, s in zip(trees, sentences, strict=True)],
-        kinds=leaves,
-        tokenizer=parser.tokenizer,
-        trunk=trunk,
-    )
-    ends = np.cumsum([0] + [len(own) for own in by_text]).tolist()
-    parts: dict[TextSplit, list[Item]] = {part: [] for part in chosen}
-    for (part, text), (first, last) in zip(texts, pairwise(ends), strict=True):
-        if first < last:
-            parts[part].append(_item(text.label, trees[first:last], int(starts[first])))
-    written = json.dumps(
-        {part: [(text.text, text.label) for text in own] for part, own in chosen.items()},
-        ensure_ascii=False,
-    )
+    texts = [text.text for own in chosen.values() for text in own]
+    read = _Texts.read(texts, cache, model, leaves=leaves, say=say)
+    items = iter(read.items)
+    parts: dict[Part, list[Item]] = {}
+    for part, own in chosen.items():
+        pairs = [(text, next(items)) for text in own]
+        parts[part] = [replace(item, root=text.label) for text, item in pairs if item.size]
+    return Corpus(vectors=read.vectors, parts=parts, classes=found.classes, digest=_digest(chosen))
+
+
+def read_pair_corpus(
+    config: DataConfig,
+    cache: Path,
+    model: Path,
+    *,
+    leaves: Sequence[str],
+    say: Callable[[str], None] = lambda text: None,
+) -> Corpus:
+    """Read the pairs of `config.source`; those of which a side has no sentence are left out.
+
+    Args:
+        config: whose source is read.
+        cache: folder of trees and leaf vectors.
+        model: folder of the trunk and the parser.
+        leaves: kinds of leaf vectors.
+        say: gets a line about long work.
+    """
+    found = read_pairs(config.source)
+    chosen = choose_texts(found.parts, items=config.items)
+    pairs = [pair for own in chosen.values() for pair in own]
+    texts = list(dict.fromkeys(text for pair in pairs for text in (pair.first, pair.second)))
+    read = _Texts.read(texts, cache, model, leaves=leaves, say=say)
+    item_of = dict(zip(texts, read.items, strict=True))
+    parts: dict[Part, list[Item]] = {}
+    for part, own in chosen.items():
+        sides = [(pair, item_of[pair.first], item_of[pair.second]) for pair in own]
+        parts[part] = [
+            replace(first, root=pair.answer, second=second)
+            for pair, first, second in sides
+            if first.size and second.size
+        ]
+    if found.classes:  # classes are whole numbers
+        parts = {p: [replace(i, root=int(i.root)) for i in own] for p, own in parts.items()}
     return Corpus(
-        vectors=vectors,
+        vectors=read.vectors,
         parts=parts,
-        classes=found.classes,
-        digest=hashlib.sha256(written.encode()).hexdigest(),
+        classes=found.classes or _GRADES,
+        digest=_digest(chosen),
+        is_graded=not found.classes,
     )
 
 
-def _item(label: int, trees: Sequence[Tree], start: int) -> Item:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Texts:
+    """Texts as items without an answer.
+
+    Attributes:
+        vectors: (N, D) float16 leaf vectors by kind.
+        items: one for each text, of no leaf if it has no sentence.
+    """
+
+    vectors: Mapping[str, NDArray[np.float16]]
+    items: Sequence[Item]
+
+    @classmethod
+    def read(
+        cls,
+        texts: Sequence[str],
+        cache: Path,
+        model: Path,
+        *,
+        leaves: Sequence[str],
+        say: Callable[[str], None],
+    ) -> _Texts:
+        by_text = [tuple(Document.from_text(text)) for text in texts]
+        sentences = [sentence for own in by_text for sentence in own]
+        trunk = load_trunk(model).float()
+        parser = load_parser(model, trunk=trunk)
+        say(f"parsing {len(sentences):,} sentences of {len(texts):,} texts")
+        trees = parse_cached(
+            cache / "trees.txt",
+            sentences,
+            parser,
+            report=lambda done, total: say(f"parsed {done:,} of {total:,}"),
+        )
+        say("reading the leaves' vectors")
+        vectors, starts = sentence_vectors(
+            cache / "pieces",
+            sentences,
+            [leaf_offsets(t, s) for t, s in zip(trees, sentences, strict=True)],
+            kinds=leaves,
+            tokenizer=parser.tokenizer,
+            trunk=trunk,
+        )
+        ends = np.cumsum([0] + [len(own) for own in by_text]).tolist()
+        items = [_item(trees[a:b], int(starts[a])) for a, b in pairwise(ends)]
+        return cls(vectors=vectors, items=items)
+
+
+def _item(trees: Sequence[Tree], start: int) -> Item:
     """Sentences are joined from the left: what was read first is deepest."""
+    if not trees:
+        return Item(start=start, size=0, root=0)
     tree = reduce(lambda before, after: Tree.build(_TOP, [before, after]), trees)
     return Item(
         start=start,
         size=tree.num_leaves,
         shapes={"parsed": TreeShape.from_tree(tree)},
-        root=label,
+        root=0,
     )
+
+
+def _digest(chosen: Mapping[Part, Sequence[LabelledText] | Sequence[LabelledPair]]) -> str:
+    values = {part: [asdict(found) for found in own] for part, own in chosen.items()}
+    written = json.dumps(values, ensure_ascii=False, sort_keys=True)
+    return hashlib.sha256(written.encode("utf-8", "surrogatepass")).hexdigest()
