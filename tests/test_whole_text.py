@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -9,25 +10,38 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn import functional as F
 
-from treenlp.data.sentiment import Review
+from treenlp.data.sentiment import Review, SentimentTree
 from treenlp.encoder import PieceBatch, Pieces, PieceTokenizer, Trunk, TrunkConfig
 from treenlp.encoder.low_rank import LowRankLinear
 from treenlp.errors import ConfigError
 from treenlp.experiment.trainer import TrainConfig
 from treenlp.experiment.whole_text_stage import (
+    GradedText,
+    WholeTextTask,
     average_views,
+    choose_phrases,
     learn_grams,
-    review_pieces,
+    review_sources,
     train_whole_text,
-    weigh_views,
+    weigh_grades,
+    weigh_sides,
+    whole_pieces,
 )
 from treenlp.parsing.parser import load_parser, load_trunk
 from treenlp.tasks.grams import GramScore, gram_buckets
 from treenlp.tasks.reader import MeaningReader, TreeMeaning, load_meaning
 from treenlp.tasks.sentiment import NEUTRAL, polarity_logit
-from treenlp.tasks.whole_text import WholeText, WholeTextConfig, join_views
+from treenlp.tasks.whole_text import (
+    WholeText,
+    WholeTextConfig,
+    join_grades,
+    join_sides,
+    running_text,
+)
 from treenlp.text import Document
+from treenlp.trees.brackets import parse_brackets
 
 SIZES = TrunkConfig(
     vocab_size=30,
@@ -57,8 +71,8 @@ def test_wrong_sizes_are_refused() -> None:
         LowRankLinear(nn.Linear(2, 2), 0)
     with pytest.raises(ConfigError, match="found tail_pieces = 0, expected at least 1"):
         WholeTextConfig(tail_pieces=0)
-    with pytest.raises(ConfigError, match="found tree_weight = -1"):
-        WholeTextConfig(tree_weight=-1)
+    with pytest.raises(ConfigError, match="found side_tree = -1"):
+        WholeTextConfig(side_tree=-1)
 
 
 def test_of_a_long_text_the_middle_is_left_out() -> None:
@@ -70,16 +84,19 @@ def test_of_a_long_text_the_middle_is_left_out() -> None:
     assert len(make_view().cut(text).ids) == SIZES.max_positions - 2  # the trunk has no more room
 
 
-def test_odds_do_not_depend_on_the_batch() -> None:
+def test_judgements_do_not_depend_on_the_batch() -> None:
     view = make_view()
     texts = [some_pieces(*range(4, 4 + n)) for n in (3, 15, 1, 0, 7, 15)]
-    together = view.odds(texts, pieces_per_batch=34)
-    alone = torch.cat([view.odds([text]) for text in texts])
+    together = view.logits(texts, pieces_per_batch=34)
+    alone = torch.cat([view.logits([text]) for text in texts])
+    assert together.shape == (6, 5)
     assert torch.allclose(together, alone, atol=1e-5)
-    assert together[1] == together[5]
-    assert len(set(together.tolist())) == 5
+    assert torch.equal(together[1], together[5])
+    assert len(set(together[:, 0].tolist())) == 5
     assert bool(together.isfinite().all())
     assert view.odds([]).shape == (0,)
+    half = make_view(side_view=0.5)
+    assert torch.allclose(half.odds(texts), 0.5 * polarity_logit(together), atol=1e-5)
 
 
 @given(
@@ -92,7 +109,7 @@ def test_the_whole_text_moves_the_sides_and_nothing_else(
 ) -> None:
     trees = torch.tensor([logits])
     before = torch.softmax(trees, -1)
-    after = join_views(trees, torch.tensor([odds]), weight)
+    after = join_sides(trees, torch.tensor([odds]), weight)
     assert after.sum().item() == pytest.approx(1.0, abs=1e-5)
     assert after[0, NEUTRAL].item() == pytest.approx(before[0, NEUTRAL].item(), abs=1e-5)
     wanted = weight * polarity_logit(trees).item() + odds
@@ -103,6 +120,27 @@ def test_the_whole_text_moves_the_sides_and_nothing_else(
             assert torch.allclose(old / old.sum(), new / new.sum(), atol=1e-3)
 
 
+@given(
+    logits=st.lists(st.floats(-6, 6), min_size=10, max_size=10),
+    tree=st.floats(0, 2),
+    view=st.floats(0, 2),
+)
+def test_grades_are_joined_as_a_weighted_product(
+    logits: list[float], tree: float, view: float
+) -> None:
+    one, other = torch.tensor(logits).view(2, 1, 5)
+    found = join_grades(one, other, tree, view)
+    product = torch.softmax(one, -1) ** tree * torch.softmax(other, -1) ** view
+    assert torch.allclose(found, product / product.sum(-1, keepdim=True), atol=1e-4)
+
+
+def test_between_chinese_sentences_stands_no_space() -> None:
+    assert running_text([]) == ""
+    assert running_text([("好。", "zh"), ("Fine.", "en"), ("差。", "zh"), ("！", "zh")]) == (
+        "好。 Fine. 差。！"
+    )
+
+
 class Spy(WholeText):
     """Keeps what it was asked to read."""
 
@@ -111,10 +149,9 @@ class Spy(WholeText):
         self.load_state_dict(view.state_dict())
         self.seen: list[Pieces] = []
 
-    def odds(self, texts: object, *, pieces_per_batch: int = 3_000) -> torch.Tensor:
-        assert isinstance(texts, list)
+    def logits(self, texts: Sequence[Pieces], *, pieces_per_batch: int = 3_000) -> torch.Tensor:
         self.seen += texts
-        return super().odds(texts, pieces_per_batch=pieces_per_batch)
+        return super().logits(texts, pieces_per_batch=pieces_per_batch)
 
 
 def read(reader: MeaningReader, folder: Path, text: str) -> list[TreeMeaning]:
@@ -123,46 +160,63 @@ def read(reader: MeaningReader, folder: Path, text: str) -> list[TreeMeaning]:
     return [meanings[0] for meanings in reader.judge(sentences, [[tree] for tree in trees])]
 
 
+def spied(folder: Path) -> tuple[MeaningReader, Spy, MeaningReader]:
+    """A reader, its view of whole texts, and a reader that has none."""
+    reader, trees_alone = load_meaning(folder), load_meaning(folder)
+    assert reader._whole_text is not None
+    spy = Spy(reader._whole_text, load_trunk(folder))
+    reader._whole_text, trees_alone._whole_text = spy, None
+    return reader, spy, trees_alone
+
+
 def test_texts_of_several_sentences_are_read_as_a_whole(tiny: Path) -> None:
-    reader = load_meaning(tiny)
-    trees_alone = load_meaning(tiny)
-    trees_alone._whole_text = None
+    reader, spy, trees_alone = spied(tiny)
+    tokenizer = PieceTokenizer.load(tiny / "tokenizer.json")
     one, two = read(reader, tiny, "猫跑。"), read(reader, tiny, "猫跑。The dog ran. 猫跑。")
-    assert len(one) == 1
-    assert len(two) > 1
+    spy.seen.clear()
     from_trees = trees_alone.judge_texts([one, two])
     judged = reader.judge_texts([one, two])
-    assert judged[0] == from_trees[0] == pytest.approx(one[0].distribution, abs=1e-6)
-    assert judged[1] != from_trees[1]
-
-    assert reader._whole_text is not None
-    trunk, tokenizer = load_trunk(tiny), PieceTokenizer.load(tiny / "tokenizer.json")
-    spy = Spy(reader._whole_text, trunk)
-    reader._whole_text = spy
-    assert reader.judge_texts([one, two]) == judged
+    assert judged[0] == from_trees[0] == one[0].distribution
     assert spy.seen == [tokenizer.encode("猫跑。 The dog ran. 猫跑。")]
-    joined = join_views(torch.tensor([from_trees[1]]).log(), spy.odds(list(spy.seen)), 0.5)
+    joined = join_sides(torch.tensor([from_trees[1]]).log(), spy.odds(list(spy.seen)), 0.5)
     assert judged[1] == pytest.approx(joined[0].tolist(), abs=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("text", "is_running"),
+    ("text", "is_read"),
     [
         ("猫跑，大学的老师跑。", False),
         ("猫跑，老师跑，大学的猫跑。", True),
         ("猫跑：老师、猫", True),
-        ("The cat ran, the dog ran, the cat ran.", False),
+        ("The cat ran.", True),
     ],
 )
-def test_chinese_clauses_joined_by_commas_are_running_text(
-    tiny: Path, text: str, is_running: bool
+def test_a_sentence_is_read_whole_if_it_is_english_or_running_text(
+    tiny: Path, text: str, is_read: bool
 ) -> None:
-    reader, trees_alone = load_meaning(tiny), load_meaning(tiny)
-    trees_alone._whole_text = None
-    meanings = read(reader, tiny, text)
-    assert len(meanings) == 1
-    judged = [found.judge_texts([meanings])[0] for found in (reader, trees_alone)]
-    assert (judged[0] != judged[1]) is is_running
+    reader, spy, trees_alone = spied(tiny)
+    (with_view,), (without,) = read(reader, tiny, text), read(trees_alone, tiny, text)
+    assert bool(spy.seen) is is_read
+    trees = torch.tensor([without.distribution]).log()
+    wanted = torch.softmax(trees, -1)
+    if is_read and with_view.lang == "en":
+        wanted = join_grades(trees, spy.logits(spy.seen[:1]), 0.5, 0.5)
+    elif is_read:
+        wanted = join_sides(trees, spy.odds(spy.seen[:1]), 0.5)
+    assert with_view.distribution == pytest.approx(wanted[0].tolist(), abs=1e-5)
+    assert reader.judge_texts([[with_view]]) == [with_view.distribution]
+
+
+def test_every_reading_of_a_sentence_meets_the_same_whole(tiny: Path) -> None:
+    reader, spy, trees_alone = spied(tiny)
+    sentences = [*Document.from_text("The dog ran. 猫跑。 The cat ran.")]
+    trees = [[tree, tree] for tree in load_parser(tiny).parse(sentences)]
+    found = reader.judge(sentences, trees)
+    assert len(spy.seen) == 2
+    for own, alone in zip(found, trees_alone.judge(sentences, trees), strict=True):
+        assert own[0].distribution == pytest.approx(own[1].distribution, abs=1e-6)
+        is_english = own[0].lang == "en"
+        assert (own[0].distribution != alone[0].distribution) is is_english
 
 
 def test_loading_draws_no_random_numbers(tiny: Path) -> None:
@@ -178,24 +232,112 @@ def reviews(*texts: str) -> list[Review]:
     ]
 
 
-def test_reviews_are_learned_and_a_run_goes_on_where_it_stopped(tiny: Path, tmp_path: Path) -> None:
+def graded(*labels: int) -> list[GradedText]:
+    texts = ("The cat ran.", "The dog ran.", "A cat.", "A dog.")
+    return [GradedText(text=text, label=n) for text, n in zip(texts, labels, strict=False)]
+
+
+def test_both_kinds_are_learned_and_a_run_goes_on_where_it_stopped(
+    tiny: Path, tmp_path: Path
+) -> None:
     trunk, tokenizer = load_trunk(tiny), PieceTokenizer.load(tiny / "tokenizer.json")
     texts = reviews("猫跑。", "老师跑。", "两个大学。", "大学的老师。猫跑。")
+    classes = graded(4, 2, 0, 3)
+    sources = [(0.5, texts), (0.5, classes)]
     sizes = WholeTextConfig(first=1, rank=4)
-    config = TrainConfig(steps=60, lr=3e-3, trunk_lr=3e-3, seed=2, bf16=False)
-    view, done = train_whole_text(tmp_path / "one", trunk, tokenizer, texts, config, sizes=sizes)
+    config = TrainConfig(steps=120, lr=5e-3, trunk_lr=5e-3, seed=2, bf16=False)
+    view, done = train_whole_text(tmp_path / "one", trunk, tokenizer, sources, config, sizes=sizes)
     assert done
-    pieces = [tokenizer.encode(review.text) for review in texts]
+    pieces = whole_pieces([review.text for review in texts], tokenizer)
     assert (view.eval().odds(pieces) > 0).tolist() == [False, True, False, True]
+    found = view.logits(whole_pieces([text.text for text in classes], tokenizer))
+    assert found.argmax(-1).tolist() == [4, 2, 0, 3]
 
     again, done = train_whole_text(
-        tmp_path / "two", trunk, tokenizer, texts, config, sizes=sizes, stop_after_minutes=0.0
+        tmp_path / "two", trunk, tokenizer, sources, config, sizes=sizes, stop_after_minutes=0.0
     )
     assert not done
-    again, done = train_whole_text(tmp_path / "two", trunk, tokenizer, texts, config, sizes=sizes)
+    again, done = train_whole_text(tmp_path / "two", trunk, tokenizer, sources, config, sizes=sizes)
     assert done
     for key, value in view.state_dict().items():
         assert torch.equal(value, again.state_dict()[key])
+
+
+def test_a_view_goes_on_from_another(tiny: Path, tmp_path: Path) -> None:
+    trunk, tokenizer = load_trunk(tiny), PieceTokenizer.load(tiny / "tokenizer.json")
+    torch.manual_seed(7)
+    before = WholeText(WholeTextConfig(first=1, rank=4), trunk)
+    nn.init.normal_(before.out.weight)
+    config = TrainConfig(steps=1, lr=1e-9, trunk_lr=1e-9, weight_decay=0.0, bf16=False)
+    view, _ = train_whole_text(
+        tmp_path,
+        trunk,
+        tokenizer,
+        [(1.0, graded(1, 2))],
+        config,
+        initial=before.state_dict(),
+        sizes=before.config,
+    )
+    for key, value in before.state_dict().items():
+        assert torch.allclose(view.state_dict()[key], value, atol=1e-6)
+
+
+def test_of_reviews_the_odds_are_learned_and_of_graded_texts_the_classes(tiny: Path) -> None:
+    tokenizer = PieceTokenizer.load(tiny / "tokenizer.json")
+    torch.manual_seed(1)
+    view = WholeText(WholeTextConfig(first=1, rank=2), load_trunk(tiny)).eval()
+    nn.init.normal_(view.out.weight)
+    sources = [(0.5, reviews("猫跑。", "老师跑。")), (0.5, graded(4, 1))]
+    task = WholeTextTask(view, tokenizer, sources, steps=2, seed=0)
+    for step in range(2):
+        pieces, labels, is_graded = task.batch(step)
+        logits = view(pieces)
+        if is_graded:
+            spread = torch.full((2, 5), 0.01).scatter(1, labels[:, None], 0.96)
+            wanted = -(spread * torch.log_softmax(logits, -1)).sum(-1).mean()
+        else:
+            p = torch.sigmoid(polarity_logit(logits))
+            share = torch.where(labels > 0, 0.97, 0.03)
+            wanted = -(share * p.log() + (1 - share) * (1 - p).log()).mean()
+        assert task.loss((pieces, labels, is_graded)).item() == pytest.approx(
+            wanted.item(), rel=1e-4
+        )
+
+
+def test_phrases_are_read_by_themselves() -> None:
+    tree = parse_brackets("(3 (2 It) (4 (2 is) (3 (3 good) (2 (2 enough) (2 .)))))")
+    sentence = SentimentTree(
+        tree=tree,
+        text="It is good enough.",
+        words=((0, 2), (3, 5), (6, 10), (11, 17), (17, 18)),
+        part="train",
+    )
+    whole, phrases = choose_phrases([sentence], 10, seed=0)
+    assert whole == [GradedText(text="It is good enough.", label=3)]
+    assert sorted((text.text, text.label) for text in phrases) == [
+        ("enough.", 2),
+        ("good enough.", 3),
+        ("is good enough.", 4),
+    ]
+    assert len(choose_phrases([sentence], 2, seed=0)[1]) == 2
+    sources = review_sources(reviews("猫跑。"), [sentence], seed=0)
+    assert [len(texts) for _, texts in sources] == [1, 1, 3]  # no review of anything but hotels
+
+
+def test_grades_are_weighed_by_log_loss() -> None:
+    """Trees that know the class and layers that know nothing, and the other way round."""
+    view = make_view()
+    texts = [some_pieces(4 + n, 9, 5 + n) for n in range(6)]
+    known = view.logits(texts)
+    labels = known.argmax(-1).tolist()
+    noise = torch.zeros(6, 5)
+    tree, layers = weigh_grades(view, noise, texts, labels)
+    assert layers > 1.0  # all are right, so more is better
+    assert (view.config.grade_tree, view.config.grade_view) == (tree, layers)
+    wrong = [(label + 1) % 5 for label in labels]
+    tree, layers = weigh_grades(view, F.one_hot(torch.tensor(wrong), 5) * 4.0, texts, wrong)
+    assert tree > 0.5
+    assert layers >= 0.0
 
 
 def test_grams_are_pieces_and_neighbouring_pairs_in_their_order() -> None:
@@ -241,10 +383,10 @@ def test_the_table_learns_an_order_and_is_weighed_by_the_tuning_part(tiny: Path)
     view = WholeText(WholeTextConfig(first=1, rank=2, gram_buckets=1024), load_trunk(tiny)).eval()
     assert view.grams is not None
     learn_grams(view.grams, texts, tokenizer)
-    pieces = review_pieces(texts, tokenizer)
+    pieces = whole_pieces([review.text for review in texts], tokenizer)
     before = view.odds(pieces)
     assert (before > 0).tolist() == [bool(review.label) for review in texts]
-    deep, wide = weigh_views(view, texts, tokenizer)
+    deep, wide = weigh_sides(view, texts, tokenizer)
     assert wide > 1.0  # the ridge had kept the table small
     assert torch.allclose(view.odds(pieces), wide * before, atol=1e-3)
     assert deep == pytest.approx(0.0, abs=1e-6)

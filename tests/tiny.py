@@ -64,7 +64,9 @@ def write_tiny_model(folder: Path) -> Path:
         trunk_size=SIZE, hidden_size=SIZE, sentiment_size=SIZE, similarity_size=SIZE
     )
     meaning = MeaningModel(meaning_config)
-    whole_text = WholeText(WholeTextConfig(first=1, rank=SIZE, tree_weight=0.5), trunk)
+    whole_text = WholeText(
+        WholeTextConfig(first=1, rank=SIZE, side_tree=0.5, grade_tree=0.5), trunk
+    )
     torch.nn.init.normal_(whole_text.out.weight)
     scorer = SpanScorer(parser_config, trunk, grammars)
     for layer in scorer.view("en").layers:  # without a change they are the trunk's

@@ -24,13 +24,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from treenlp.composition import TreeShape
-from treenlp.encoder import PieceTokenizer, Trunk, run_layers
+from treenlp.encoder import Pieces, PieceTokenizer, Trunk, run_layers
 from treenlp.encoder.pieces import BEGIN, END, PAD
 from treenlp.encoder.precision import has_fast_bfloat16
 from treenlp.errors import ConfigError, DataError
 from treenlp.experiment.planning import cut_by_size, plan_batches
 from treenlp.tasks.meaning import Judgement, MeaningBatch, MeaningModel, leaf_piece_ranges
 from treenlp.tasks.sentiment import (
+    LABELS,
     UNLABELLED,
     SentimentCounts,
     carry_labels,
@@ -57,6 +58,7 @@ __all__ = [
     "TextExample",
     "measure_pairs",
     "measure_phrases",
+    "judge_sentences",
     "measure_texts",
     "parse_cached",
 ]
@@ -232,6 +234,12 @@ class PieceStore:
     def num_pieces(self, sentence: int) -> int:
         """Length of a sentence's row."""
         return int(self.starts[sentence + 1] - self.starts[sentence])
+
+    def pieces(self, sentence: int) -> Pieces:
+        """A sentence's pieces, without begin and end."""
+        first, last = int(self.starts[sentence]) + 1, int(self.starts[sentence + 1]) - 1
+        offsets = self.offsets[first:last].tolist()
+        return Pieces(ids=tuple(self.ids[first:last].tolist()), offsets=tuple(map(tuple, offsets)))
 
     def place(
         self, sentence: int, shape: TreeShape, leaves: Sequence[tuple[int, int]]
@@ -649,6 +657,17 @@ def measure_phrases(
                 judged.sentence_logits, step.targets, judged.node_logits, step.node_targets
             )
     return counts
+
+
+def judge_sentences(
+    task: MeaningTask, examples: Sequence[PhraseExample], *, pieces: int = 6000
+) -> Tensor:
+    """Logits (n, 5) of sentences, over the first spelling and tree of each."""
+    found = torch.zeros(len(examples), len(LABELS))
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=has_fast_bfloat16()):
+        for chosen, step in _batches(task, examples, pieces):
+            found[chosen] = task.judge(step).sentence_logits.float()
+    return found
 
 
 def measure_texts(

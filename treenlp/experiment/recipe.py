@@ -29,7 +29,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from treenlp.data.leaks import MeasuredTexts
-from treenlp.data.sentiment import read_reviews
+from treenlp.data.sentiment import read_reviews, read_sst
 from treenlp.encoder import (
     PieceTokenizer,
     QuantizedTensor,
@@ -52,7 +52,7 @@ from treenlp.experiment.meaning_data import (
     train_meaning,
     tuned_trunk,
 )
-from treenlp.experiment.meaning_stage import MeaningTask
+from treenlp.experiment.meaning_stage import MeaningTask, judge_sentences
 from treenlp.experiment.parser_data import ParserData
 from treenlp.experiment.parser_stage import ParserTask
 from treenlp.experiment.trainer import Progress, TrainConfig, fit
@@ -60,13 +60,16 @@ from treenlp.experiment.whole_text_stage import (
     average_views,
     choose_reviews,
     learn_grams,
+    review_sources,
     train_whole_text,
-    weigh_views,
+    weigh_grades,
+    weigh_sides,
 )
 from treenlp.lexicon import generate, load_natural_cases
 from treenlp.parsing.grammar import Grammar
 from treenlp.parsing.parser import ChartParser, load_parser, read_model_config
 from treenlp.parsing.scorer import ParserConfig, SpanScorer
+from treenlp.tasks.sentiment import UNLABELLED
 from treenlp.tasks.whole_text import WholeText, WholeTextConfig
 from treenlp.text import Lang
 
@@ -232,6 +235,14 @@ def run_recipe(
     task, found = learned
     tuned = tuned_trunk(task, trunk)
     whole_text = _whole_text(work, tuned, tokenizer, config, say=say, report=told("whole-text"))
+    if whole_text is not None:
+        dev = [example for example in found.phrases["parsed"] if example.root != UNLABELLED]
+        weigh_grades(
+            whole_text,
+            judge_sentences(task, dev),
+            [found.store.pieces(example.sentences[0]) for example in dev],
+            [example.root for example in dev],
+        )
     reading = None if whole_text is None else with_english(scorer, tuned)
     if reading is None:
         return False
@@ -342,7 +353,9 @@ def _whole_text(
             work / f"whole-text-{run}",
             trunk,
             tokenizer,
-            choose_reviews(config.shopping_reviews, seed=seed),
+            review_sources(
+                choose_reviews(config.shopping_reviews, seed=seed), read_sst("train"), seed=seed
+            ),
             TrainConfig(steps=config.whole_text_steps, lr=1e-3, trunk_lr=1e-3, seed=seed),
             sizes=WholeTextConfig(gram_buckets=GRAM_BUCKETS),
             report=report,
@@ -355,7 +368,7 @@ def _whole_text(
     if view.grams is not None:
         learn_grams(view.grams, read_reviews("train"), tokenizer)
     tune = choose_reviews(_TUNE_SHOPPING, seed=config.seed, part="tune")
-    weigh_views(view, tune, tokenizer)
+    weigh_sides(view, tune, tokenizer)
     return view
 
 

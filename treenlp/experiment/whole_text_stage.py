@@ -1,14 +1,16 @@
-"""Training of the view of whole texts: reviews as running text, one label each.
+"""Training of the view of whole texts: Chinese reviews for the side, English ones for the class.
 
-The layers learn by gradient from a part of the reviews, the table of pieces and pairs in closed
-form (logistic regression) from all of them. What each counts is fitted on the tuning part, on which
-neither learned: stacking after Wolpert (1992), "Stacked Generalization".
+The layers learn by gradient from reviews and from the sentences and phrases of the sentiment
+treebank, each phrase read alone; the table of pieces and pairs learns in closed form (logistic
+regression) from the reviews. What each counts is fitted on the tuning part, on which none learned:
+stacking after Wolpert (1992), "Stacked Generalization".
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
 
@@ -16,32 +18,41 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
+from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from treenlp.data.sentiment import REVIEW_SETS, Review, ReviewPart, read_reviews
+from treenlp.data.sentiment import REVIEW_SETS, Review, ReviewPart, SentimentTree, read_reviews
 from treenlp.encoder import PieceBatch, Pieces, PieceTokenizer, Trunk
 from treenlp.experiment.planning import plan_batches
 from treenlp.experiment.trainer import Progress, TrainConfig, fit
 from treenlp.tasks.grams import GramScore, gram_buckets
-from treenlp.tasks.whole_text import WholeText, WholeTextConfig
+from treenlp.tasks.sentiment import polarity_logit
+from treenlp.tasks.whole_text import WholeText, WholeTextConfig, running_text
 from treenlp.text import Document
 
 __all__ = [
+    "GradedText",
     "WholeTextTask",
     "average_views",
+    "choose_phrases",
     "choose_reviews",
     "learn_grams",
-    "review_pieces",
+    "review_sources",
     "train_whole_text",
-    "weigh_views",
+    "weigh_grades",
+    "weigh_sides",
+    "whole_pieces",
 ]
 
 _HOTEL_WEIGHT = 4.0  # hotels are an eighth of the reviews; chosen by log loss on the tuning part
 _GRAM_STRENGTH = 10.0  # inverse of the ridge, chosen likewise among 1, 3 and 10
-_HOTEL_SHARE = 0.3  # of the pieces that the layers learn from; a quarter by nature
+_SHARES = (0.25, 0.42, 0.21, 0.12)
+"""Of the pieces that the layers learn from: hotels, other reviews, English sentences, phrases."""
+_PHRASES = 60_000
+_GRADE_SMOOTHING = 0.05
 _SMOOTHING = 0.03  # labels of reviews are stars that people gave: some do not fit the words
 
 
@@ -53,71 +64,129 @@ def choose_reviews(shopping: int, *, seed: int, part: ReviewPart = "train") -> l
     return hotels + random.Random(seed).sample(others, min(shopping, len(others)))
 
 
+@dataclass(frozen=True, kw_only=True)
+class GradedText:
+    """A text with one of five classes, read by itself.
+
+    Attributes:
+        text: as typed.
+        label: 0 (very negative) to 4 (very positive).
+    """
+
+    text: str
+    label: int
+
+
+def choose_phrases(
+    sentences: Iterable[SentimentTree], phrases: int, *, seed: int
+) -> tuple[list[GradedText], list[GradedText]]:
+    """Return all sentences, and so many of their phrases of two words or more at random."""
+    whole: list[GradedText] = []
+    parts: list[GradedText] = []
+    for sentence in sentences:
+        whole.append(GradedText(text=sentence.text, label=sentence.label))
+        words, tree = sentence.words, sentence.tree
+        for (first, last), label in zip(tree.node_spans(), sentence.node_labels, strict=True):
+            if 1 < last - first < len(words):
+                text = sentence.text[words[first][0] : words[last - 1][1]]
+                parts.append(GradedText(text=text, label=label))
+    return whole, random.Random(seed).sample(parts, min(phrases, len(parts)))
+
+
 class WholeTextTask(nn.Module):
-    """The view and the reviews that it learns from."""
+    """The view and what it learns from."""
 
     def __init__(
         self,
         view: WholeText,
         tokenizer: PieceTokenizer,
-        reviews: Sequence[Review],
+        sources: Sequence[tuple[float, Sequence[Review | GradedText]]],
         *,
         steps: int,
         seed: int,
         pieces_per_batch: int = 2_400,
     ) -> None:
-        """Plan all batches of a run: hotels have their share, whatever else there is.
+        """Plan all batches of a run.
 
         Args:
             view: to be trained.
             tokenizer: of its trunk.
-            reviews: at least one.
+            sources: the share of each in what is learned from, by pieces, and its texts: reviews
+                or graded texts; no source is empty.
             steps: batches in all.
             seed: of their order.
             pieces_per_batch: size of a batch, padding included.
         """
         super().__init__()
         self.view = view
-        self.texts = [view.cut(pieces) for pieces in review_pieces(reviews, tokenizer)]
-        self.positive = torch.tensor([float(review.label) for review in reviews])
-        kinds: dict[bool, list[int]] = {True: [], False: []}  # is it of a hotel?
-        for n, review in enumerate(reviews):
-            kinds[REVIEW_SETS[0] in review.sets].append(n)
-        self._kinds = [found for found in kinds.values() if found]
+        self._sources = [
+            (
+                [view.cut(pieces) for pieces in whole_pieces([t.text for t in texts], tokenizer)],
+                torch.tensor([text.label for text in texts]),
+                isinstance(texts[0], GradedText),
+            )
+            for _, texts in sources
+        ]
         self.plan = plan_batches(
-            [[len(self.texts[n].ids) + 2 for n in found] for found in self._kinds],
-            [_HOTEL_SHARE, 1.0 - _HOTEL_SHARE][: len(self._kinds)],
-            [pieces_per_batch] * len(self._kinds),
+            [[len(pieces.ids) + 2 for pieces in texts] for texts, _, _ in self._sources],
+            [share for share, _ in sources],
+            [pieces_per_batch] * len(sources),
             steps=steps,
             seed=seed,
             spread=0.25,
         )
 
-    def batch(self, step: int) -> tuple[PieceBatch, Tensor]:
-        """Pieces and labels of a step."""
-        kind, places = self.plan[step]
-        chosen = [self._kinds[kind][place] for place in places]
-        texts = [self.texts[n] for n in chosen]
-        longest = max(len(pieces.ids) for pieces in texts) + 2
-        return PieceBatch.build(texts, max_positions=longest), self.positive[chosen]
+    def batch(self, step: int) -> tuple[PieceBatch, Tensor, bool]:
+        """Pieces and labels of a step, and whether these are of five classes."""
+        source, places = self.plan[step]
+        texts, labels, is_graded = self._sources[source]
+        chosen = [texts[place] for place in places]
+        longest = max(len(pieces.ids) for pieces in chosen) + 2
+        return (
+            PieceBatch.build(chosen, max_positions=longest),
+            labels[list(places)],
+            is_graded,
+        )
 
     def loss(self, batch: object) -> Tensor:
-        """Cross-entropy of the sides, in nats."""
+        """Cross-entropy of the classes, or of the sides where no more is known, in nats."""
         if not isinstance(batch, tuple):
             raise TypeError(f"found {type(batch).__name__}, expected pieces and labels")
-        pieces, positive = batch
-        targets = positive * (1.0 - 2.0 * _SMOOTHING) + _SMOOTHING
-        return F.binary_cross_entropy_with_logits(self.view(pieces).float(), targets)
+        pieces, labels, is_graded = batch
+        logits = self.view(pieces).float()
+        if is_graded:
+            return F.cross_entropy(logits, labels, label_smoothing=_GRADE_SMOOTHING)
+        targets = labels * (1.0 - 2.0 * _SMOOTHING) + _SMOOTHING
+        return F.binary_cross_entropy_with_logits(polarity_logit(logits), targets)
 
 
-def _running(text: str) -> str:
-    """Spell a review as its sentences are spelled one after another when it is analysed."""
-    return "".join(sentence.model_text for sentence in Document.from_text(text))
+def review_sources(
+    reviews: Sequence[Review], sentences: Iterable[SentimentTree], *, seed: int
+) -> list[tuple[float, Sequence[Review | GradedText]]]:
+    """Put hotels, other reviews, English sentences and their phrases in the recipe's shares.
+
+    Args:
+        reviews: of both kinds.
+        sentences: of the sentiment treebank; may be empty.
+        seed: of the choice of phrases.
+    """
+    hotels = [review for review in reviews if REVIEW_SETS[0] in review.sets]
+    others = [review for review in reviews if REVIEW_SETS[0] not in review.sets]
+    whole, phrases = choose_phrases(sentences, _PHRASES, seed=seed)
+    sources: list[tuple[float, Sequence[Review | GradedText]]] = list(
+        zip(_SHARES, (hotels, others, whole, phrases), strict=True)
+    )
+    return [(share, texts) for share, texts in sources if texts]
 
 
-def review_pieces(reviews: Sequence[Review], tokenizer: PieceTokenizer) -> list[Pieces]:
-    """Cut reviews into pieces as they are cut when they are analysed."""
-    return tokenizer.encode_batch([_running(review.text) for review in reviews])
+def whole_pieces(texts: Sequence[str], tokenizer: PieceTokenizer) -> list[Pieces]:
+    """Cut texts into pieces as they are cut when they are analysed."""
+    return tokenizer.encode_batch(
+        [
+            running_text((sentence.model_text, sentence.lang) for sentence in Document.from_text(t))
+            for t in texts
+        ]
+    )
 
 
 def learn_grams(grams: GramScore, reviews: Sequence[Review], tokenizer: PieceTokenizer) -> None:
@@ -128,7 +197,7 @@ def learn_grams(grams: GramScore, reviews: Sequence[Review], tokenizer: PieceTok
         reviews: of both sides; hotels count `_HOTEL_WEIGHT` times.
         tokenizer: of the trunk.
     """
-    texts = review_pieces(reviews, tokenizer)
+    texts = whole_pieces([review.text for review in reviews], tokenizer)
     weights = [_HOTEL_WEIGHT if REVIEW_SETS[0] in review.sets else 1.0 for review in reviews]
     model = LogisticRegression(C=_GRAM_STRENGTH, max_iter=1_000)
     labels = [review.label for review in reviews]
@@ -177,40 +246,68 @@ def average_views(states: Sequence[Mapping[str, Tensor]], rank: int) -> dict[str
 
 
 @torch.no_grad()
-def weigh_views(
+def weigh_sides(
     view: WholeText, reviews: Sequence[Review], tokenizer: PieceTokenizer
 ) -> tuple[float, float]:
     """Fit what layers and table count on reviews that neither learned from, in place.
 
     Args:
-        view: trained; its head and its table are scaled.
+        view: trained; its configuration and its table are changed.
         reviews: of the tuning part, both sides.
         tokenizer: of the trunk.
 
     Returns:
         The factors of the layers and of the table.
     """
-    texts = review_pieces(reviews, tokenizer)
+    texts = whole_pieces([review.text for review in reviews], tokenizer)
     beside = torch.zeros(len(texts)) if view.grams is None else view.grams(texts).cpu()
-    both = torch.stack([view.odds(texts) - beside, beside], dim=1).double().numpy()
+    both = torch.stack([polarity_logit(view.logits(texts)), beside], dim=1).double().numpy()
     model = LogisticRegression(C=1e6, fit_intercept=False)
     model.fit(both, [review.label for review in reviews])
-    deep, wide = (float(factor) for factor in model.coef_[0])
-    view.out.weight.mul_(deep)
-    view.out.bias.mul_(deep)
+    deep, wide = (max(float(factor), 0.0) for factor in model.coef_[0])
+    view.config = replace(view.config, side_view=deep)
     if view.grams is not None:
         view.grams.table.mul_(wide)
         view.grams.bias.mul_(wide)
     return deep, wide
 
 
+@torch.no_grad()
+def weigh_grades(
+    view: WholeText, trees: Tensor, texts: Sequence[Pieces], labels: Sequence[int]
+) -> tuple[float, float]:
+    """Fit what trees and layers count for five classes, by log loss, in place.
+
+    Args:
+        view: trained; its configuration is changed.
+        trees: (T, 5) logits of sentences that neither learned from, from their trees.
+        texts: the same sentences.
+        labels: their classes.
+
+    Returns:
+        The factors of the trees and of the layers, at least 0.
+    """
+    targets = torch.tensor(labels)
+    both = torch.stack([trees.float(), view.logits(texts)]).log_softmax(-1).double()
+
+    def loss(factors: NDArray[np.float64]) -> float:
+        weighted = torch.from_numpy(factors)[:, None, None] * both
+        return float(F.cross_entropy(weighted.sum(0), targets))
+
+    found = minimize(loss, np.array([0.5, 0.5]), method="L-BFGS-B", bounds=[(0.0, None)] * 2)
+    grade_tree, grade_view = map(float, found.x)
+    view.config = replace(view.config, grade_tree=grade_tree, grade_view=grade_view)
+    return grade_tree, grade_view
+
+
 def train_whole_text(
     folder: Path,
     trunk: Trunk,
     tokenizer: PieceTokenizer,
-    reviews: Sequence[Review],
+    sources: Sequence[tuple[float, Sequence[Review | GradedText]]],
     config: TrainConfig,
     *,
+    initial: Mapping[str, Tensor] | None = None,
     sizes: WholeTextConfig | None = None,
     report: Callable[[Progress], None] | None = None,
     stop_after_minutes: float = inf,
@@ -221,8 +318,9 @@ def train_whole_text(
         folder: of checkpoints; ``whole_text.safetensors`` (full precision) too.
         trunk: with its upper layers as they will be shipped.
         tokenizer: of the trunk.
-        reviews: what is learned from.
+        sources: shares and texts of what is learned from; see `review_sources`.
         config: of the loop.
+        initial: parameters of a view to go on from; None starts from the trunk.
         sizes: of the view; None means the defaults.
         report: called now and then.
         stop_after_minutes: stop then, resumable.
@@ -232,7 +330,9 @@ def train_whole_text(
     """
     torch.manual_seed(config.seed)
     view = WholeText(WholeTextConfig() if sizes is None else sizes, trunk, dropout=0.1)
-    task = WholeTextTask(view, tokenizer, reviews, steps=config.batches, seed=config.seed)
+    if initial is not None:
+        view.load_state_dict(initial)
+    task = WholeTextTask(view, tokenizer, sources, steps=config.batches, seed=config.seed)
     done = fit(task, task, config, folder, report=report, stop_after_minutes=stop_after_minutes)
     state = {name: value.contiguous() for name, value in view.state_dict().items()}
     save_file(state, folder / "whole_text.safetensors")

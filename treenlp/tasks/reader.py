@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -25,7 +24,13 @@ from treenlp.tasks.meaning import (
     MeaningModel,
     leaf_piece_ranges,
 )
-from treenlp.tasks.whole_text import WholeText, WholeTextConfig, join_views
+from treenlp.tasks.whole_text import (
+    WholeText,
+    WholeTextConfig,
+    join_grades,
+    join_sides,
+    running_text,
+)
 from treenlp.text import Lang, Sentence
 from treenlp.trees.tree import Tree
 
@@ -87,6 +92,10 @@ class MeaningReader:
     ) -> list[list[TreeMeaning]]:
         """Compose every tree of every sentence; the trunk reads each sentence once.
 
+        If the model has learned that, sentences are also read without their trees: an English one
+        for its class, one with Chinese in it for its side, provided that it is running text, with
+        three clauses or more, which commas join where another language begins a new sentence.
+
         Args:
             sentences: of like length for speed.
             trees: for each sentence one tree or more over its own words.
@@ -100,7 +109,10 @@ class MeaningReader:
         if not sentences:
             return []
         judgement, rows, sizes = self._look(sentences, trees)
-        distributions = torch.softmax(judgement.sentence_logits.float(), -1).tolist()
+        spelled = [(sentence.model_text, sentence.lang) for sentence in sentences]
+        distributions = self._join_whole(
+            judgement.sentence_logits.float(), rows, [[own] for own in spelled]
+        ).tolist()
         nodes = judgement.node_logits.exp() @ torch.tensor(_WEIGHTS, device=self._device)
         by_tree: list[dict[tuple[int, int], float]] = [{} for _ in rows]
         for owner, span, score in zip(
@@ -186,9 +198,8 @@ class MeaningReader:
     def judge_texts(self, texts: Sequence[Sequence[TreeMeaning]]) -> list[tuple[float, ...]]:
         """Judge texts of one or more sentences.
 
-        Running text is also read as a whole, if the model has learned that: a text of several
-        sentences, or a Chinese one of three clauses or more, which commas join where another
-        language begins a new sentence.
+        A text of one sentence is judged as that is. One of several is also read as a whole, if the
+        model has learned that, for its class or side as `judge` says.
 
         Args:
             texts: the meanings of each text's sentences, in order; none is empty.
@@ -196,20 +207,61 @@ class MeaningReader:
         Returns:
             Five sentiment probabilities for each text.
         """
-        if not texts:
-            return []
-        vectors = torch.stack([meaning.sentence for text in texts for meaning in text])
-        counts = torch.tensor([len(text) for text in texts])
-        owner = torch.repeat_interleave(torch.arange(len(texts)), counts).to(vectors.device)
-        logits = self._model.text_logits(vectors, owner, len(texts))
-        judged = torch.softmax(logits.float(), -1)
-        running = [n for n, text in enumerate(texts) if _is_running(text)]
-        if self._whole_text is not None and running:
-            pieces = self._tokenizer.encode_batch([_running_text(texts[n]) for n in running])
-            odds = self._whole_text.odds(pieces).to(logits.device)
-            weight = self._whole_text.config.tree_weight
-            judged[running] = join_views(logits[running], odds, weight)
-        return [tuple(row) for row in judged.tolist()]
+        found = [text[0].distribution for text in texts]
+        places = [n for n, text in enumerate(texts) if len(text) > 1]
+        if not places:
+            return found
+        several = [texts[n] for n in places]
+        vectors = torch.stack([meaning.sentence for text in several for meaning in text])
+        counts = torch.tensor([len(text) for text in several])
+        owner = torch.repeat_interleave(torch.arange(len(several)), counts).to(vectors.device)
+        logits = self._model.text_logits(vectors, owner, len(several)).float()
+        judged = self._join_whole(
+            logits, range(len(several)), [[(m.text, m.lang) for m in text] for text in several]
+        )
+        for n, row in zip(places, judged.tolist(), strict=True):
+            found[n] = tuple(row)
+        return found
+
+    def _join_whole(
+        self, logits: Tensor, rows: Sequence[int], texts: Sequence[Sequence[tuple[str, Lang]]]
+    ) -> Tensor:
+        """Let whole texts count beside their trees.
+
+        Args:
+            logits: (T, 5) float32, from trees.
+            rows: the text of each tree.
+            texts: sentences as the model reads them, with their languages.
+
+        Returns:
+            (T, 5) probabilities.
+        """
+        found = torch.softmax(logits, -1)
+        view = self._whole_text
+        if view is None:
+            return found
+        is_english = [all(lang == "en" for _, lang in text) for text in texts]
+        kinds = [
+            "grade" if english else "side" if _is_running(text) else None
+            for text, english in zip(texts, is_english, strict=True)
+        ]
+        for kind in ("grade", "side"):
+            own = [n for n, text_kind in enumerate(kinds) if text_kind == kind]
+            if not own:
+                continue
+            pieces = self._tokenizer.encode_batch([running_text(texts[n]) for n in own])
+            place = {n: at for at, n in enumerate(own)}
+            trees = [t for t, row in enumerate(rows) if row in place]
+            of_text = [place[rows[t]] for t in trees]
+            if kind == "grade":
+                whole = view.logits(pieces).to(logits.device)[of_text]
+                found[trees] = join_grades(
+                    logits[trees], whole, view.config.grade_tree, view.config.grade_view
+                )
+            else:
+                odds = view.odds(pieces).to(logits.device)[of_text]
+                found[trees] = join_sides(logits[trees], odds, view.config.side_tree)
+        return found
 
     @torch.inference_mode()
     def similarity(
@@ -372,18 +424,8 @@ def leaf_offsets(tree: Tree, sentence: Sentence) -> list[tuple[int, int]]:
     return offsets
 
 
-def _is_running(sentences: Sequence[TreeMeaning]) -> bool:
-    first = sentences[0]
-    clauses = len(_CLAUSE.findall(first.text)) if first.lang == "zh" else 0
-    return len(sentences) > 1 or clauses >= _RUNNING_CLAUSES
-
-
-def _running_text(sentences: Sequence[TreeMeaning]) -> str:
-    """Sentences one after another; between English ones, and others and those, stands a space."""
-    parts = [sentences[0].text]
-    for before, after in pairwise(sentences):
-        parts += ["" if before.lang == after.lang == "zh" else " ", after.text]
-    return "".join(parts)
+def _is_running(sentences: Sequence[tuple[str, Lang]]) -> bool:
+    return len(sentences) > 1 or len(_CLAUSE.findall(sentences[0][0])) >= _RUNNING_CLAUSES
 
 
 def _mean(meanings: Sequence[TreeMeaning]) -> tuple[Tensor, Tensor]:

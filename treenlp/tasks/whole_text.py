@@ -1,16 +1,17 @@
-"""Which side a text of several sentences is on, read as one piece of running text.
+"""The sentiment of a text, read as one piece of running text beside its trees.
 
 The sentiment of a text comes from the trees of its sentences. A tree ends where its sentence
 does, and a review turns in mid-text ("... but then ..."). This view reads all sentences in one
-window of the trunk, through layers that a low-rank change tunes to whole texts, adds what a table
-of pieces and pairs of pieces says, and moves the odds between the positive and the negative side.
-How neutral the text is, and how strong within
-its side, remains what the trees say.
+window of the trunk, through layers that a low-rank change tunes to whole texts. Of a Chinese text
+it knows the side alone, for reviews teach no more: it adds what a table of pieces and pairs of
+pieces says and moves the odds between the positive and the negative side, while how neutral the
+text is, and how strong within its side, remains what the trees say. Of an English text it knows all
+five classes, from the sentences and phrases of a treebank.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -21,9 +22,10 @@ from treenlp.encoder import EncoderLayer, PieceBatch, Pieces, Trunk, run_layers
 from treenlp.encoder.low_rank import AdaptedLayer
 from treenlp.errors import ConfigError
 from treenlp.tasks.grams import GramScore
-from treenlp.tasks.sentiment import NEUTRAL, polarity_logit
+from treenlp.tasks.sentiment import LABELS, NEUTRAL, polarity_logit
+from treenlp.text import Lang
 
-__all__ = ["WholeText", "WholeTextConfig", "join_views"]
+__all__ = ["WholeText", "WholeTextConfig", "join_grades", "join_sides", "running_text"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,16 +37,22 @@ class WholeTextConfig:
         rank: of the changes.
         head_pieces: pieces that are read of the beginning of a text that is too long.
         tail_pieces: likewise of its end, where reviews conclude.
-        tree_weight: what the trees' log-odds count beside those of the whole text, at least 0.
         gram_buckets: size of the table of pieces and pairs; 0 for none.
+        side_tree: what the trees' log-odds count where only the side is judged, at least 0.
+        side_view: likewise those of the layers.
+        grade_tree: what the trees' log-probabilities count where five classes are judged.
+        grade_view: likewise those of the layers.
     """
 
     first: int = 0
     rank: int = 24
     head_pieces: int = 120
     tail_pieces: int = 180
-    tree_weight: float = 0.05
     gram_buckets: int = 0
+    side_tree: float = 0.05
+    side_view: float = 1.0
+    grade_tree: float = 0.5
+    grade_view: float = 0.5
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -54,15 +62,16 @@ class WholeTextConfig:
                 raise ConfigError(
                     f"found {name} = {getattr(self, name)}, expected at least {least}"
                 )
-        if not self.tree_weight >= 0.0:
-            raise ConfigError(f"found tree_weight = {self.tree_weight}, expected at least 0")
+        for name in ("side_tree", "side_view", "grade_tree", "grade_view"):
+            if not getattr(self, name) >= 0.0:
+                raise ConfigError(f"found {name} = {getattr(self, name)}, expected at least 0")
 
 
 class WholeText(nn.Module):
-    """Running text to the log-odds that it is positive, given that it takes a side."""
+    """Running text to five classes; of Chinese only the odds between the sides are learned."""
 
     def __init__(self, config: WholeTextConfig, trunk: Trunk, dropout: float = 0.0) -> None:
-        """Start with unchanged layers and even odds.
+        """Start with unchanged layers and even classes.
 
         Args:
             config: sizes.
@@ -78,7 +87,7 @@ class WholeText(nn.Module):
         )
         self.rate = dropout
         self.dropout = nn.Dropout(dropout)
-        self.out = nn.Linear(2 * trunk.config.hidden_size, 1)
+        self.out = nn.Linear(2 * trunk.config.hidden_size, len(LABELS))
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
         self.grams = GramScore(config.gram_buckets) if config.gram_buckets else None
@@ -103,7 +112,7 @@ class WholeText(nn.Module):
             batch: B rows, one for each text, as `cut` leaves them.
 
         Returns:
-            (B,) log-odds in nats, without what the table adds; above 0 means positive.
+            (B, 5) logits, without what the table adds.
         """
         trunk = self._trunk[0]
         mask = None if bool(batch.mask.all()) else batch.mask
@@ -116,34 +125,87 @@ class WholeText(nn.Module):
         mean = (hidden * inner).sum(1) / inner.sum(1).clamp_min(1)
         highest = hidden.masked_fill(~inner, -torch.inf).amax(1)
         highest = torch.where(inner.any(1), highest, 0.0)
-        odds: Tensor = self.out(self.dropout(torch.cat([mean, highest], -1)))
-        return odds.squeeze(-1)
+        logits: Tensor = self.out(self.dropout(torch.cat([mean, highest], -1)))
+        return logits
 
-    def odds(self, texts: Sequence[Pieces], *, pieces_per_batch: int = 3_000) -> Tensor:
-        """Judge any number of texts, in batches of like length.
+    def odds(self, texts: Sequence[Pieces]) -> Tensor:
+        """Judge the side of any number of texts, by layers and table.
+
+        Args:
+            texts: the pieces of whole texts.
+
+        Returns:
+            (B,) log-odds in nats, on the CPU; above 0 means positive.
+        """
+        odds = self.config.side_view * polarity_logit(self.logits(texts))
+        return odds if self.grams is None else odds + self.grams(texts).detach().cpu()
+
+    def logits(self, texts: Sequence[Pieces], *, pieces_per_batch: int = 3_000) -> Tensor:
+        """Judge any number of texts by the layers alone, in batches of like length.
 
         Args:
             texts: the pieces of whole texts.
             pieces_per_batch: most pieces, padding included, that are read at once.
 
         Returns:
-            (B,) log-odds in nats, on the CPU.
+            (B, 5) logits, on the CPU.
         """
         device = self.out.weight.device
         kept = [self.cut(text) for text in texts]
         sizes = [max(1, len(text.ids)) + 2 for text in kept]  # a text may have no piece
-        found = torch.zeros(len(kept))
+        found = torch.zeros(len(kept), len(LABELS))
         order = sorted(range(len(kept)), key=sizes.__getitem__, reverse=True)
         at = 0
         while at < len(order):
             chosen = order[at : at + max(1, pieces_per_batch // sizes[order[at]])]
             batch = PieceBatch.build([kept[n] for n in chosen], max_positions=sizes[chosen[0]])
-            found[chosen] = self(batch.to(device)).detach().cpu()
+            found[chosen] = self(batch.to(device)).detach().float().cpu()
             at += len(chosen)
-        return found if self.grams is None else found + self.grams(texts).detach().cpu()
+        return found
 
 
-def join_views(logits: Tensor, odds: Tensor, tree_weight: float) -> Tensor:
+def running_text(sentences: Iterable[tuple[str, Lang]]) -> str:
+    """Write sentences one after another; only between two Chinese ones stands no space.
+
+    Example:
+        >>> running_text([("很好。", "zh"), ("下次再来。", "zh"), ("Bye.", "en"), ("Bye!", "en")])
+        '很好。下次再来。 Bye. Bye!'
+    """
+    parts: list[str] = []
+    before: Lang | None = None
+    for text, lang in sentences:
+        if before is not None:
+            parts.append("" if before == lang == "zh" else " ")
+        parts.append(text)
+        before = lang
+    return "".join(parts)
+
+
+def join_grades(logits: Tensor, view: Tensor, tree_weight: float, view_weight: float) -> Tensor:
+    """Let trees and whole text judge all five classes together, by a weighted product.
+
+    Hinton (2002), "Training products of experts by minimizing contrastive divergence", section 1,
+    with an exponent for each of the two.
+
+    Args:
+        logits: (T, 5) of texts, from their trees.
+        view: (T, 5) logits of the whole texts.
+        tree_weight: at least 0.
+        view_weight: at least 0.
+
+    Returns:
+        (T, 5) probabilities.
+
+    Example:
+        >>> good = torch.tensor([[0.0, 0.0, 0.0, 2.0, 0.0]])
+        >>> [round(p, 2) for p in join_grades(good, -good, 0.5, 0.5)[0].tolist()]
+        [0.2, 0.2, 0.2, 0.2, 0.2]
+    """
+    trees = tree_weight * torch.log_softmax(logits.float(), -1)
+    return torch.softmax(trees + view_weight * torch.log_softmax(view.float(), -1), -1)
+
+
+def join_sides(logits: Tensor, odds: Tensor, tree_weight: float) -> Tensor:
     """Let the whole text decide between the sides, with the trees.
 
     The neutral class keeps its probability, and so do the classes of one side their proportion;
@@ -159,7 +221,7 @@ def join_views(logits: Tensor, odds: Tensor, tree_weight: float) -> Tensor:
 
     Example:
         >>> even = torch.zeros(1, 5)
-        >>> [round(p, 2) for p in join_views(even, torch.tensor([9.0]), 1.0)[0].tolist()]
+        >>> [round(p, 2) for p in join_sides(even, torch.tensor([9.0]), 1.0)[0].tolist()]
         [0.0, 0.0, 0.2, 0.4, 0.4]
     """
     shares = torch.softmax(logits.float(), -1)
