@@ -90,7 +90,10 @@ def test_toml_keeps_everything(config: ExperimentConfig) -> None:
         ("[grid]\nmodel = ['lstm']", r"mine: found the key 'grid.model'; did you mean grid.models"),
         ("quesion = 'x'", "found the key 'quesion'; did you mean question"),
         ("[grid]\nmodels = ['lstn']", "found models with 'lstn'; did you mean 'lstm'"),
-        ("[grid]\nmodels = ['child-sum-lstm']", "found models with 'child-sum-lstm'"),
+        (
+            "[grid]\nmodels = ['child-sum-lstm']",
+            "'child-sum-lstm', which reads dependencies, and the",
+        ),
         ("[grid]\nmodels = 'lstm'", "found grid.models = 'lstm', expected a list"),
         ("[grid]\nmodels = []", "found no models, expected one or more"),
         ("[grid]\nseeds = 1.5", "found grid.seeds = 1.5, a float; expected a int"),
@@ -178,6 +181,30 @@ def test_under_other_trees_only_shared_phrases_have_a_class() -> None:
     assert sorted(step.targets.tolist()) == [-1, 0, 1, 2, 3]
 
 
+def test_of_dependencies_a_phrase_is_a_word_with_all_below_it() -> None:
+    corpus = sentence_corpus()
+    (item, *_) = corpus.parts["train"]
+    task = ClassifierTask(
+        PhraseClassifier("child-sum-lstm", 6, 4, 5, 0.0),
+        corpus,
+        [replace(item, heads=(1, -1, 1)), replace(item, heads=(-1, 2, 0))],
+        network="child-sum-lstm",
+        trees="parsed",
+        leaves="static",
+        phrases=True,
+        batch_size=2,
+        steps=1,
+        seed=0,
+    )
+    step = task.make(task.items)
+    # 0 and 2 below 1; then 1 below 2 below 0: (1, 3) is no phrase of the treebank
+    assert step.targets.tolist() == [2, 0, 3, 0, 1, -1]
+    assert step.roots.tolist() == [1, 3]
+    assert task.model(step).shape == (6, 5)
+    found = answer(task, task.items)
+    assert found.total.tolist() == [3, 2]
+
+
 def test_without_phrases_only_the_sentence_counts() -> None:
     for network in ("tree-lstm", "lstm"):
         task = task_of(network, phrases=False)
@@ -239,12 +266,21 @@ def test_texts_are_the_parsers_trees_from_first_to_last(tmp_path: Path) -> None:
         (folder / f"{part}.jsonl").write_text("\n".join(lines), encoding="utf-8")
     config = ExperimentConfig(
         data=DataConfig(task="texts", source=f"datasets:{folder}", items=10),
-        grid=GridConfig(trees=("parsed", "balanced"), leaves=("static",), seeds=1),
+        grid=GridConfig(
+            models=("tree-lstm", "bi-lstm", "child-sum-lstm"),
+            trees=("parsed", "balanced"),
+            leaves=("static",),
+            seeds=1,
+        ),
         learn=LearnConfig(epochs=1, hidden_size=8),
     )
     model = model_directory("zh-en-1")
     corpus = read_text_corpus(config.data, tmp_path / "cache", model, leaves=("static",))
     first, second, *_ = corpus.parts["train"]
+    assert first.heads.count(-1) == 1
+    top = first.heads.index(-1)
+    assert top < 4
+    assert first.heads[4:].count(top) == 1  # the root of the second sentence
     assert first.size == 9
     assert {(0, 4), (4, 9)} <= set(
         map(tuple, TreeBatch.from_shapes([first.shape("parsed")]).spans.tolist())
@@ -256,6 +292,7 @@ def test_texts_are_the_parsers_trees_from_first_to_last(tmp_path: Path) -> None:
         "tree-lstm.parsed.static",
         "tree-lstm.balanced.static",
         "bi-lstm.words.static",
+        "child-sum-lstm.parsed.static",
     ]
 
 

@@ -2,8 +2,9 @@
 
 A tree model reads a sentence's tree once and judges the phrases that are nodes of it; a sequence
 model reads every phrase as a sequence of its own, for it has no vector of a phrase within a
-sentence. Both learn from the same classes of the same phrases where their trees have them. Of a
-pair of sentences the two roots are compared, and the pair is what has a class or a grade.
+sentence. Both learn from the same classes of the same phrases where their trees have them; of
+dependencies the phrases are words with all that depends on them. Of a pair of sentences the two
+roots are compared, and the pair is what has a class or a grade.
 """
 
 from __future__ import annotations
@@ -18,7 +19,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from treenlp.composition import NETWORKS, SequenceBatch, TreeBatch, make_network
+from treenlp.composition import (
+    NETWORKS,
+    DependencyBatch,
+    SequenceBatch,
+    TreeBatch,
+    make_network,
+)
 from treenlp.experiment.lab.items import Corpus, Item
 from treenlp.experiment.lab.statistics import score
 from treenlp.experiment.planning import plan_batches
@@ -35,7 +42,7 @@ class Step:
 
     Attributes:
         leaves: (N, D) float32 vectors in the order in which the network reads them.
-        batch: of trees or of sequences.
+        batch: of trees, sequences or dependencies.
         targets: (V,) class of each vector that the network returns, or `UNLABELLED`.
         roots: (B,) the vector of each whole sentence.
         root_targets: (B,) their classes.
@@ -47,7 +54,7 @@ class Step:
     """
 
     leaves: Tensor
-    batch: TreeBatch | SequenceBatch
+    batch: TreeBatch | SequenceBatch | DependencyBatch
     targets: Tensor
     roots: Tensor
     root_targets: Tensor
@@ -109,8 +116,8 @@ class PhraseClassifier(nn.Module):
         """Return logits (V, classes) of everything that is judged; -inf where barred."""
         leaves = self.dropout(self.norm(step.leaves))
         encoding = self.network(leaves, step.batch)
-        is_tree = isinstance(step.batch, TreeBatch)
-        vectors = encoding.nodes if is_tree else encoding.root
+        is_sequence = isinstance(step.batch, SequenceBatch)
+        vectors = encoding.root if is_sequence else encoding.nodes
         if step.sides is not None and self.compare is not None:
             vectors = self.compare(vectors[step.sides[0]], vectors[step.sides[1]])
         logits: Tensor = self.out(self.dropout(vectors))
@@ -157,7 +164,7 @@ class ClassifierTask:
         self.symbols = corpus.symbols
         self.num_classes = len(corpus.classes)
         self.is_graded = corpus.is_graded
-        self.reads_trees = NETWORKS[network].reads == "trees"
+        self.reads = NETWORKS[network].reads
         self.trees = trees
         self.phrases = phrases
         sizes = [1] * len(items)
@@ -170,7 +177,7 @@ class ClassifierTask:
 
     def make(self, items: Sequence[Item]) -> Step:
         """Put sentences together, or pairs of them."""
-        read = self._trees if self.reads_trees else self._sequences
+        read = self._sequences if self.reads == "sequences" else self._nodes
         seconds = [item.second for item in items if item.second is not None]
         if not seconds:
             return read(items)
@@ -185,8 +192,14 @@ class ClassifierTask:
             owner=places,
         )
 
-    def _trees(self, items: Sequence[Item]) -> Step:
-        batch = TreeBatch.from_shapes([item.shape(self.trees) for item in items])
+    def _nodes(self, items: Sequence[Item]) -> Step:
+        """Trees or dependencies: every node is a phrase, the words below it."""
+        if self.reads == "trees":
+            batch: TreeBatch | DependencyBatch = TreeBatch.from_shapes(
+                [item.shape(self.trees) for item in items]
+            )
+        else:
+            batch = DependencyBatch.from_heads([item.heads for item in items])
         labels = [item.labels if self.phrases else {} for item in items]
         targets = carry_labels(labels, batch.spans, batch.owner)
         rows = np.concatenate([np.arange(item.start, item.start + item.size) for item in items])

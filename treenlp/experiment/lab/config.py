@@ -26,6 +26,7 @@ __all__ = [
     "GridConfig",
     "LearnConfig",
     "SearchConfig",
+    "reads_heads",
 ]
 
 BLANK_TASKS = ("homophones", "cloze")
@@ -91,10 +92,10 @@ class GridConfig:
     """What is combined with what; every combination is a cell.
 
     Attributes:
-        models: names of `NETWORKS` over trees or sequences; of blanks also the baselines that
-            count: "majority" and "trigram", the two neighbours on each side.
+        models: names of `NETWORKS`; of blanks also the baselines that count: "majority" and
+            "trigram", the two neighbours on each side.
         trees: which trees tree models get: "gold" (sst), "parsed" (sst, texts, pairs), or control
-            trees.
+            trees; those of dependencies need "parsed" ones, with the head of each phrase.
         leaves: "static" word vectors, or "contextual" ones of the trunk's lower layers (sst,
             texts, pairs).
         train_sizes: sentences learned from; 0 means all.
@@ -113,9 +114,8 @@ class GridConfig:
 
     def __post_init__(self) -> None:
         """Check names and ranges."""
-        known = [name for name, network in NETWORKS.items() if network.reads != "dependencies"]
         for name in self.models:
-            _check_name("models", name, [*known, *BASELINES])
+            _check_name("models", name, [*NETWORKS, *BASELINES])
         for name in self.trees:
             _check_name("trees", name, TREES)
         for name in self.leaves:
@@ -220,6 +220,13 @@ class ExperimentConfig:
                 f"found the trees {min(odd)!r} with the task {self.data.task!r}, which has none; "
                 f"expected one of: {known}"
             )
+        by_heads = [m for m in self.grid.models if m in NETWORKS and reads_heads(m)]
+        if by_heads and "parsed" not in self.grid.trees:
+            raise ConfigError(
+                f"found the model {by_heads[0]!r}, which reads dependencies, and the trees "
+                f"{', '.join(self.grid.trees)}; expected 'parsed' among these: no other trees have "
+                "heads"
+            )
         if self.data.task in BLANK_TASKS:
             if "contextual" in self.grid.leaves:
                 raise ConfigError(
@@ -296,6 +303,11 @@ class ExperimentConfig:
             lines += ["", f"[{name}]"]
             lines += [f"{key} = {_toml(value)}" for key, value in table.items()]
         return "\n".join(lines) + "\n"
+
+
+def reads_heads(model: str) -> bool:
+    """Whether a network reads dependencies."""
+    return NETWORKS[model].reads == "dependencies"
 
 
 def _toml(value: object) -> str:

@@ -31,6 +31,7 @@ class Item:
         root: class of the whole, or its grade in [0, 1] where the corpus is graded.
         candidates: classes that it is chosen from; empty means all.
         second: the other sentence of a pair; the answer stands in the first one.
+        heads: head of each leaf in the parser's tree, -1 at the root; empty if that is not known.
     """
 
     start: int
@@ -40,6 +41,7 @@ class Item:
     root: float
     candidates: tuple[int, ...] = ()
     second: Item | None = None
+    heads: tuple[int, ...] = ()
 
     @property
     def num_leaves(self) -> int:

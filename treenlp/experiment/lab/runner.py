@@ -134,7 +134,7 @@ class CellState:
 
 
 def cells_of(config: ExperimentConfig) -> list[Cell]:
-    """List all cells; a sequence model stands once, whatever trees there are.
+    """List all cells; a model of sequences or dependencies stands once, whatever trees there are.
 
     So does the majority, whatever is shown.
     """
@@ -146,13 +146,18 @@ def cells_of(config: ExperimentConfig) -> list[Cell]:
         for size, leaves, model in product(grid.train_sizes, grid.leaves, grid.models):
             if model == "majority" and sides != grid.sides[0]:
                 continue
-            reads_trees = model not in BASELINES and NETWORKS[model].reads == "trees"
-            for trees in grid.trees if reads_trees else (_NO_TREES,):
+            for trees in _kinds_of_trees(model, grid.trees):
                 cell = Cell(
                     model=model, trees=trees, leaves=leaves, train_size=size, gap=gap, sides=sides
                 )
                 found[cell.name] = cell
     return list(found.values())
+
+
+def _kinds_of_trees(model: str, trees: Sequence[str]) -> Sequence[str]:
+    """Which of these a model reads; dependencies are those of the parser's trees."""
+    reads = "sequences" if model in BASELINES else NETWORKS[model].reads
+    return {"trees": trees, "sequences": (_NO_TREES,), "dependencies": ("parsed",)}[reads]
 
 
 def run_experiment(

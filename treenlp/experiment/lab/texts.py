@@ -28,8 +28,8 @@ from treenlp.experiment.lab.leaves import sentence_vectors
 from treenlp.experiment.meaning_stage import parse_cached
 from treenlp.parsing.parser import load_parser, load_trunk
 from treenlp.tasks.reader import leaf_offsets
-from treenlp.text import Document
-from treenlp.trees.tree import Tree
+from treenlp.text import Document, Lang
+from treenlp.trees import Tree, dependencies
 
 __all__ = ["choose_texts", "read_pair_corpus", "read_text_corpus"]
 
@@ -171,20 +171,33 @@ class _Texts:
             trunk=trunk,
         )
         ends = np.cumsum([0] + [len(own) for own in by_text]).tolist()
-        items = [_item(trees[a:b], int(starts[a])) for a, b in pairwise(ends)]
+        langs = [sentence.lang for sentence in sentences]
+        items = [_item(trees[a:b], langs[a:b], int(starts[a])) for a, b in pairwise(ends)]
         return cls(vectors=vectors, items=items)
 
 
-def _item(trees: Sequence[Tree], start: int) -> Item:
-    """Sentences are joined from the left: what was read first is deepest."""
+def _item(trees: Sequence[Tree], langs: Sequence[Lang], start: int) -> Item:
+    """Sentences are joined from the left: what was read first is deepest.
+
+    The root of each later sentence depends on that of the first.
+    """
     if not trees:
         return Item(start=start, size=0, root=0)
     tree = reduce(lambda before, after: Tree.build(_TOP, [before, after]), trees)
+    heads: list[int] = []
+    top = -1
+    for own, lang in zip(trees, langs, strict=True):
+        shift = len(heads)
+        found = dependencies(own, lang)
+        heads += [top if head < 0 else head + shift for head in found]
+        if top < 0:
+            top = found.index(-1)
     return Item(
         start=start,
         size=tree.num_leaves,
         shapes={"parsed": TreeShape.from_tree(tree)},
         root=0,
+        heads=tuple(heads),
     )
 
 

@@ -16,6 +16,7 @@ from treenlp.parsing.parser import load_parser, load_trunk
 from treenlp.tasks.reader import leaf_offsets
 from treenlp.tasks.sentiment import LABELS, span_labels
 from treenlp.text import Sentence
+from treenlp.trees import dependencies
 
 __all__ = ["read_sst_corpus"]
 
@@ -39,9 +40,11 @@ def read_sst_corpus(
     shapes: list[dict[str, TreeShape]] = [
         {"gold": TreeShape.from_tree(item.tree)} if "gold" in trees else {} for item in found
     ]
+    heads: list[tuple[int, ...]] = [() for _ in found]
     if "parsed" in trees:
         say("parsing the treebank")
         parsed = parse_cached(cache / "trees.txt", sentences, parser)
+        heads = [dependencies(tree, "en") for tree in parsed]
         for own, tree, sentence in zip(shapes, parsed, sentences, strict=True):
             if leaf_offsets(tree, sentence) == list(sentence.atoms):
                 own["parsed"] = TreeShape.from_tree(tree)
@@ -63,6 +66,7 @@ def read_sst_corpus(
             shapes=shapes[n],
             labels=span_labels(item.tree),
             root=item.label,
+            heads=heads[n],
         )
         for n, item in enumerate(found)
     ]
