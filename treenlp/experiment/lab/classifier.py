@@ -26,7 +26,9 @@ from treenlp.composition import (
     TreeBatch,
     make_network,
 )
+from treenlp.errors import ConfigError
 from treenlp.experiment.lab.items import Corpus, Item
+from treenlp.experiment.lab.leaves import LeafEncoder, LeafPieces
 from treenlp.experiment.lab.statistics import score
 from treenlp.experiment.planning import plan_batches
 from treenlp.tasks.sentiment import UNLABELLED, carry_labels
@@ -41,7 +43,9 @@ class Step:
     """A batch.
 
     Attributes:
-        leaves: (N, D) float32 vectors in the order in which the network reads them.
+        leaves: (L, D) float32 vectors of the leaves of the step's sentences, or what tuned ones are
+            made of.
+        places: (N,) int64 leaves in the order in which the network reads them.
         batch: of trees, sequences or dependencies.
         targets: (V,) class of each vector that the network returns, or `UNLABELLED`.
         roots: (B,) the vector of each whole sentence.
@@ -53,7 +57,8 @@ class Step:
             the V = B vectors of this step are then the pairs; else None.
     """
 
-    leaves: Tensor
+    leaves: Tensor | LeafPieces
+    places: Tensor
     batch: TreeBatch | SequenceBatch | DependencyBatch
     targets: Tensor
     roots: Tensor
@@ -94,6 +99,7 @@ class PhraseClassifier(nn.Module):
         dropout: float,
         *,
         compares: bool = False,
+        encoder: LeafEncoder | None = None,
     ) -> None:
         """Draw the parameters.
 
@@ -104,8 +110,10 @@ class PhraseClassifier(nn.Module):
             num_classes: of the answers.
             dropout: of leaves and of vectors.
             compares: whether pairs are judged.
+            encoder: makes the leaves, if they are tuned with the network.
         """
         super().__init__()
+        self.encoder = encoder
         self.norm = nn.LayerNorm(input_size)
         self.dropout = nn.Dropout(dropout)
         self.network = make_network(name, input_size, hidden_size)
@@ -114,7 +122,13 @@ class PhraseClassifier(nn.Module):
 
     def forward(self, step: Step) -> Tensor:
         """Return logits (V, classes) of everything that is judged; -inf where barred."""
-        leaves = self.dropout(self.norm(step.leaves))
+        if isinstance(step.leaves, LeafPieces):
+            if self.encoder is None:
+                raise ConfigError("found tuned leaves and no encoder, expected one")
+            vectors = self.encoder(step.leaves)
+        else:
+            vectors = step.leaves
+        leaves = self.dropout(self.norm(vectors)[step.places])
         encoding = self.network(leaves, step.batch)
         is_sequence = isinstance(step.batch, SequenceBatch)
         vectors = encoding.root if is_sequence else encoding.nodes
@@ -160,7 +174,8 @@ class ClassifierTask:
         """
         self.model = model
         self.items = items
-        self.vectors = corpus.vectors[leaves]
+        self.vectors = None if leaves == "tuned" else corpus.vectors[leaves]
+        self.tuned = corpus.tuned
         self.symbols = corpus.symbols
         self.num_classes = len(corpus.classes)
         self.is_graded = corpus.is_graded
@@ -202,12 +217,12 @@ class ClassifierTask:
             batch = DependencyBatch.from_heads([item.heads for item in items])
         labels = [item.labels if self.phrases else {} for item in items]
         targets = carry_labels(labels, batch.spans, batch.owner)
-        rows = np.concatenate([np.arange(item.start, item.start + item.size) for item in items])
         whole = self._answers(items)
         if not self.is_graded:
             targets[batch.roots] = whole
         return Step(
-            leaves=self._read(rows),
+            leaves=self._read(items),
+            places=torch.arange(sum(item.size for item in items)),
             batch=batch,
             targets=targets,
             roots=batch.roots,
@@ -221,18 +236,20 @@ class ClassifierTask:
         targets: list[float] = []
         owner: list[int] = []
         roots: list[int] = []
+        first = 0  # leaf of the item among those of the step
         for number, item in enumerate(items):
             own: dict[tuple[int, int], float] = dict(item.labels) if self.phrases else {}
             own[0, item.size] = item.root
             for (start, end), label in own.items():
                 if (start, end) == (0, item.size):
                     roots.append(len(spans))
-                spans.append((item.start + start, item.start + end))
+                spans.append((first + start, first + end))
                 targets.append(label)
                 owner.append(number)
-        rows = np.concatenate([np.arange(start, end) for start, end in spans])
+            first += item.size
         return Step(
-            leaves=self._read(rows),
+            leaves=self._read(items),
+            places=torch.cat([torch.arange(start, end) for start, end in spans]),
             batch=SequenceBatch.from_lengths([end - start for start, end in spans]),
             targets=torch.tensor(targets, dtype=torch.float if self.is_graded else torch.long),
             roots=torch.tensor(roots),
@@ -245,7 +262,15 @@ class ClassifierTask:
         kind = torch.float if self.is_graded else torch.long
         return torch.tensor([item.root for item in items], dtype=kind)
 
-    def _read(self, rows: NDArray[np.int64]) -> Tensor:
+    def _read(self, items: Sequence[Item]) -> Tensor | LeafPieces:
+        """The leaves of all items, one after another."""
+        rows = np.concatenate([np.arange(item.start, item.start + item.size) for item in items])
+        if self.vectors is None:
+            if self.tuned is None:
+                raise ConfigError(
+                    "found no tuned leaves, expected a corpus that was read with them"
+                )
+            return self.tuned.read(rows)
         own = rows if self.symbols is None else self.symbols[rows]
         return torch.from_numpy(self.vectors[own].astype(np.float32))
 

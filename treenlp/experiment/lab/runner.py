@@ -34,6 +34,7 @@ from treenlp.experiment.lab.config import (
 )
 from treenlp.experiment.lab.corpus import read_corpus
 from treenlp.experiment.lab.items import Corpus, Item
+from treenlp.experiment.lab.leaves import LeafEncoder
 from treenlp.experiment.lab.statistics import paired_p_value, score, unit_scores
 from treenlp.experiment.processes import Processes
 from treenlp.experiment.trainer import BEST_FILE, Evaluation, TrainConfig, fit, read_history
@@ -58,6 +59,7 @@ CONFIG_FILE = "experiment.toml"
 RESULT_FILE = "result.json"
 CORPUS_FILE = "corpus.json"
 _NO_TREES = "words"
+_LAYER_DROPOUT = 0.1  # of tuned layers, as when they were pretrained
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -346,20 +348,22 @@ def _run(
         steps=per_epoch * learn.epochs,
         batches_per_step=learn.batches_per_step,
         lr=learn.lr,
-        trunk_lr=learn.lr,
+        trunk_lr=learn.trunk_lr,
         weight_decay=learn.weight_decay,
         seed=seed,
         bf16=False,
     )
     torch.manual_seed(seed)
-    vectors = corpus.vectors[cell.leaves]
+    tuned = corpus.tuned if cell.leaves == "tuned" else None
+    read = corpus.vectors[cell.leaves] if tuned is None else tuned.hidden
     model = PhraseClassifier(
         cell.model,
-        vectors.shape[1],
+        read.shape[1],
         learn.hidden_size,
         len(corpus.classes),
         learn.dropout,
         compares=config.data.task == "pairs",
+        encoder=None if tuned is None else LeafEncoder(tuned.layers, _LAYER_DROPOUT),
     )
     phrases = config.data.phrases and config.data.task == "sst"
     task = ClassifierTask(

@@ -10,7 +10,7 @@ from treenlp.composition import TreeShape
 from treenlp.data.sentiment import SentimentTree, read_sst
 from treenlp.errors import DataError
 from treenlp.experiment.lab.items import PARTS, Corpus, Item
-from treenlp.experiment.lab.leaves import sentence_vectors
+from treenlp.experiment.lab.leaves import SentenceLeaves
 from treenlp.experiment.meaning_stage import parse_cached
 from treenlp.parsing.parser import load_parser, load_trunk
 from treenlp.tasks.reader import leaf_offsets
@@ -51,7 +51,7 @@ def read_sst_corpus(
             else:  # words of the treebank are atoms, so this never happens
                 raise DataError(f"found {tree} over other words than {sentence.surface!r}")
     say("reading the leaves' vectors")
-    vectors, starts = sentence_vectors(
+    read = SentenceLeaves.read(
         cache / "pieces",
         sentences,
         [sentence.atoms for sentence in sentences],
@@ -61,7 +61,7 @@ def read_sst_corpus(
     )
     items = [
         Item(
-            start=int(starts[n]),
+            start=int(read.starts[n]),
             size=len(sentences[n].atoms),
             shapes=shapes[n],
             labels=span_labels(item.tree),
@@ -72,7 +72,8 @@ def read_sst_corpus(
     ]
     text = "\n".join(str(item.tree) for item in found)
     return Corpus(
-        vectors=vectors,
+        vectors=read.vectors,
+        tuned=read.tuned,
         parts={
             part: [item for item, tree in zip(items, found, strict=True) if tree.part == part]
             for part in PARTS
