@@ -17,13 +17,14 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn import functional as F
 from typer.testing import CliRunner
 
 from treenlp.catalogue import model_directory
 from treenlp.cli.app import app
 from treenlp.composition import SequenceBatch, TreeBatch, TreeShape
 from treenlp.data.sentiment import read_sst
-from treenlp.encoder import PieceBatch, PieceTokenizer
+from treenlp.encoder import EncoderLayer, PieceBatch, PieceTokenizer, TrunkConfig
 from treenlp.errors import ConfigError, DataError
 from treenlp.experiment.lab import treebank
 from treenlp.experiment.lab.classifier import ClassifierTask, PhraseClassifier, answer
@@ -35,7 +36,7 @@ from treenlp.experiment.lab.config import (
     SearchConfig,
 )
 from treenlp.experiment.lab.items import Corpus, Item
-from treenlp.experiment.lab.leaves import FROZEN_LAYERS
+from treenlp.experiment.lab.leaves import FROZEN_LAYERS, LeafEncoder, LeafPieces, TunedLeaves
 from treenlp.experiment.lab.made_up import make_adding, make_recall
 from treenlp.experiment.lab.report import write_report
 from treenlp.experiment.lab.runner import cells_of, compare_cells, list_cells, run_experiment
@@ -90,7 +91,10 @@ def test_toml_keeps_everything(config: ExperimentConfig) -> None:
         ("[grid]\nmodel = ['lstm']", r"mine: found the key 'grid.model'; did you mean grid.models"),
         ("quesion = 'x'", "found the key 'quesion'; did you mean question"),
         ("[grid]\nmodels = ['lstn']", "found models with 'lstn'; did you mean 'lstm'"),
-        ("[grid]\nmodels = ['child-sum-lstm']", "found models with 'child-sum-lstm'"),
+        (
+            "[grid]\nmodels = ['child-sum-lstm']",
+            "'child-sum-lstm', which reads dependencies, and the",
+        ),
         ("[grid]\nmodels = 'lstm'", "found grid.models = 'lstm', expected a list"),
         ("[grid]\nmodels = []", "found no models, expected one or more"),
         ("[grid]\nseeds = 1.5", "found grid.seeds = 1.5, a float; expected a int"),
@@ -170,12 +174,106 @@ def test_a_tree_model_judges_nodes_and_a_sequence_model_the_same_phrases() -> No
     assert isinstance(words.batch, SequenceBatch)
     assert sorted(tree.targets.tolist()) == sorted(words.targets.tolist()) == [0, 1, 1, 2, 3]
     assert words.batch.lengths.tolist() == [1, 1, 1, 2, 3]
-    assert words.leaves[3:5].tolist() == words.leaves[[0, 1]].tolist()  # the phrase's own words
+    assert words.places[:5].tolist() == [0, 1, 2, 0, 1]  # the phrase's own words
 
 
 def test_under_other_trees_only_shared_phrases_have_a_class() -> None:
     step = task_of("tree-lstm", trees="right").batch(0)
     assert sorted(step.targets.tolist()) == [-1, 0, 1, 2, 3]
+
+
+def test_of_dependencies_a_phrase_is_a_word_with_all_below_it() -> None:
+    corpus = sentence_corpus()
+    (item, *_) = corpus.parts["train"]
+    task = ClassifierTask(
+        PhraseClassifier("child-sum-lstm", 6, 4, 5, 0.0),
+        corpus,
+        [replace(item, heads=(1, -1, 1)), replace(item, heads=(-1, 2, 0))],
+        network="child-sum-lstm",
+        trees="parsed",
+        leaves="static",
+        phrases=True,
+        batch_size=2,
+        steps=1,
+        seed=0,
+    )
+    step = task.make(task.items)
+    # 0 and 2 below 1; then 1 below 2 below 0: (1, 3) is no phrase of the treebank
+    assert step.targets.tolist() == [2, 0, 3, 0, 1, -1]
+    assert step.roots.tolist() == [1, 3]
+    assert task.model(step).shape == (6, 5)
+    found = answer(task, task.items)
+    assert found.total.tolist() == [3, 2]
+
+
+@pytest.mark.parametrize("network", ["tree-lstm", "bi-lstm", "child-sum-lstm"])
+def test_tuned_leaves_learn_with_the_network(network: str) -> None:
+    """One layer over the pieces of two sentences; the gradient against a difference quotient."""
+    torch.manual_seed(4)
+    layer = EncoderLayer(
+        TrunkConfig(vocab_size=9, hidden_size=8, num_heads=2, num_layers=1, intermediate_size=8)
+    )
+    hidden = np.random.default_rng(2).normal(size=(9, 8)).astype(np.float16)
+    corpus = replace(
+        sentence_corpus(),
+        tuned=TunedLeaves(
+            hidden=hidden,
+            starts=np.array([0, 6, 9]),
+            sentence=np.array([0, 0, 0, 1]),
+            ranges=np.array([[1, 2], [2, 4], [4, 5], [1, 2]]),
+            layers=(layer,),
+        ),
+    )
+    item, other = corpus.parts["train"]
+    items = [replace(item, heads=(1, -1, 1)), replace(other, heads=(-1,))]
+    encoder = LeafEncoder((layer,), 0.0)
+    model = PhraseClassifier(network, 8, 4, 5, 0.0, encoder=encoder).double()
+    task = ClassifierTask(
+        model,
+        corpus,
+        items,
+        network=network,
+        trees="right",
+        leaves="tuned",
+        phrases=True,
+        batch_size=2,
+        steps=1,
+        seed=0,
+    )
+    step = task.make(items)
+    assert isinstance(step.leaves, LeafPieces)
+    step = replace(step, leaves=replace(step.leaves, hidden=step.leaves.hidden.double()))
+    whole = F.cross_entropy(model(step), step.targets, ignore_index=-1)
+    whole.backward()
+    weight = encoder.layers[0].outer.weight
+    assert weight.grad is not None
+    for place in ((0, 0), (3, 5)):
+        before, shift = weight.data[place].item(), 1e-5
+        losses = []
+        for value in (before + shift, before - shift):
+            weight.data[place] = value
+            losses.append(F.cross_entropy(model(step), step.targets, ignore_index=-1).item())
+        weight.data[place] = before
+        quotient = (losses[0] - losses[1]) / (2 * shift)
+        assert weight.grad[place].item() == pytest.approx(quotient, abs=1e-7)
+    means = encoder(step.leaves)
+    own = layer.double()(torch.from_numpy(hidden[None, :6]).double(), None)[0]
+    assert torch.allclose(means[1], own[2:4].mean(0))
+    with pytest.raises(ConfigError, match="found tuned leaves and no encoder"):
+        PhraseClassifier(network, 8, 4, 5, 0.0)(step)
+    with pytest.raises(ConfigError, match="found no tuned leaves"):
+        ClassifierTask(
+            model,
+            sentence_corpus(),
+            items,
+            network=network,
+            trees="right",
+            leaves="tuned",
+            phrases=True,
+            batch_size=2,
+            steps=1,
+            seed=0,
+        ).make(items)
 
 
 def test_without_phrases_only_the_sentence_counts() -> None:
@@ -208,7 +306,10 @@ def test_the_treebank_gets_leaves_and_the_parsers_trees(
     monkeypatch.setattr(treebank, "read_sst", partial(read_sst, check_size=False))
     model = model_directory("zh-en-1")
     corpus = read_sst_corpus(
-        tmp_path / "cache", model, leaves=("static", "contextual"), trees=("gold", "parsed")
+        tmp_path / "cache",
+        model,
+        leaves=("static", "contextual", "tuned"),
+        trees=("gold", "parsed"),
     )
     again = read_sst_corpus(tmp_path / "cache", model, leaves=("contextual",), trees=("parsed",))
     assert (corpus.vectors["contextual"] == again.vectors["contextual"]).all()
@@ -225,6 +326,17 @@ def test_the_treebank_gets_leaves_and_the_parsers_trees(
         found = torch.from_numpy(corpus.vectors["contextual"][item.start + leaf].astype("float32"))
         cosine = torch.cosine_similarity(found, hidden[own].mean(0), dim=0)
         assert cosine > 0.999
+    assert corpus.tuned is not None
+    everything = corpus.tuned.read(np.arange(len(corpus.vectors["static"])))
+    tuned = LeafEncoder(corpus.tuned.layers, 0.1).eval()(everything)
+    some = corpus.tuned.read(np.arange(item.start, item.start + 3))
+    assert some.hidden.shape[0] == 1
+    alone = LeafEncoder(corpus.tuned.layers, 0.1).eval()(some)
+    assert torch.allclose(alone, tuned[item.start : item.start + 3], atol=1e-4)
+    top = trunk(batch.ids, None)[0]
+    for leaf, (start, end) in enumerate([(0, 3), (4, 8), (8, 9)]):
+        own = [n + 1 for n, (a, b) in enumerate(pieces.offsets) if a < end and b > start]
+        assert torch.cosine_similarity(alone[leaf], top[own].mean(0), dim=0) > 0.999
     words = torch.from_numpy(corpus.vectors["static"][item.start].astype("float32"))
     assert torch.allclose(words, trunk.pieces(torch.tensor(pieces.ids[:1]))[0], atol=1e-2)
 
@@ -239,12 +351,21 @@ def test_texts_are_the_parsers_trees_from_first_to_last(tmp_path: Path) -> None:
         (folder / f"{part}.jsonl").write_text("\n".join(lines), encoding="utf-8")
     config = ExperimentConfig(
         data=DataConfig(task="texts", source=f"datasets:{folder}", items=10),
-        grid=GridConfig(trees=("parsed", "balanced"), leaves=("static",), seeds=1),
+        grid=GridConfig(
+            models=("tree-lstm", "bi-lstm", "child-sum-lstm"),
+            trees=("parsed", "balanced"),
+            leaves=("static",),
+            seeds=1,
+        ),
         learn=LearnConfig(epochs=1, hidden_size=8),
     )
     model = model_directory("zh-en-1")
     corpus = read_text_corpus(config.data, tmp_path / "cache", model, leaves=("static",))
     first, second, *_ = corpus.parts["train"]
+    assert first.heads.count(-1) == 1
+    top = first.heads.index(-1)
+    assert top < 4
+    assert first.heads[4:].count(top) == 1  # the root of the second sentence
     assert first.size == 9
     assert {(0, 4), (4, 9)} <= set(
         map(tuple, TreeBatch.from_shapes([first.shape("parsed")]).spans.tolist())
@@ -256,6 +377,7 @@ def test_texts_are_the_parsers_trees_from_first_to_last(tmp_path: Path) -> None:
         "tree-lstm.parsed.static",
         "tree-lstm.balanced.static",
         "bi-lstm.words.static",
+        "child-sum-lstm.parsed.static",
     ]
 
 

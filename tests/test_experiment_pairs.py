@@ -73,8 +73,8 @@ def test_the_roots_of_both_sides_are_compared(network: str) -> None:
     step = task.make(task.items)
     logits = task.model(step)
     assert logits.shape == (2, 2)
-    leaves = task.model.norm(step.leaves)
-    encoding = task.model.network(leaves, step.batch)
+    assert isinstance(step.leaves, torch.Tensor)
+    encoding = task.model.network(task.model.norm(step.leaves), step.batch)
     vectors = encoding.nodes if isinstance(step.batch, TreeBatch) else encoding.root
     assert step.sides is not None
     lone = [  # each sentence read by itself, as an item of its own
@@ -162,12 +162,12 @@ def test_an_experiment_over_pairs(
     monkeypatch.setattr(texts, "read_pairs", lambda source: found)
     config = ExperimentConfig(
         data=DataConfig(task="pairs", source="sts", items=100),
-        grid=GridConfig(trees=("parsed",), leaves=("static",), seeds=2),
-        learn=LearnConfig(epochs=2, hidden_size=8),
+        grid=GridConfig(trees=("parsed",), leaves=("static", "tuned"), seeds=2),
+        learn=LearnConfig(epochs=1, hidden_size=8),
     )
     model = model_directory("zh-en-1")
     run_experiment(config, tmp_path / "runs", model=model)
-    assert [state.seeds for state in list_cells(tmp_path / "runs")] == [2, 2]
+    assert [state.seeds for state in list_cells(tmp_path / "runs")] == [2] * 4
     corpus = json.loads((tmp_path / "runs" / "corpus.json").read_text(encoding="utf-8"))["0"]
     assert len(corpus["lengths"]) == 3  # the pair with the blank side is left out
     text = write_report(tmp_path / "runs", tmp_path / "report").read_text(encoding="utf-8")

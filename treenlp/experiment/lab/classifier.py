@@ -2,8 +2,9 @@
 
 A tree model reads a sentence's tree once and judges the phrases that are nodes of it; a sequence
 model reads every phrase as a sequence of its own, for it has no vector of a phrase within a
-sentence. Both learn from the same classes of the same phrases where their trees have them. Of a
-pair of sentences the two roots are compared, and the pair is what has a class or a grade.
+sentence. Both learn from the same classes of the same phrases where their trees have them; of
+dependencies the phrases are words with all that depends on them. Of a pair of sentences the two
+roots are compared, and the pair is what has a class or a grade.
 """
 
 from __future__ import annotations
@@ -18,8 +19,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from treenlp.composition import NETWORKS, SequenceBatch, TreeBatch, make_network
+from treenlp.composition import (
+    NETWORKS,
+    DependencyBatch,
+    SequenceBatch,
+    TreeBatch,
+    make_network,
+)
+from treenlp.errors import ConfigError
 from treenlp.experiment.lab.items import Corpus, Item
+from treenlp.experiment.lab.leaves import LeafEncoder, LeafPieces
 from treenlp.experiment.lab.statistics import score
 from treenlp.experiment.planning import plan_batches
 from treenlp.tasks.sentiment import UNLABELLED, carry_labels
@@ -34,8 +43,10 @@ class Step:
     """A batch.
 
     Attributes:
-        leaves: (N, D) float32 vectors in the order in which the network reads them.
-        batch: of trees or of sequences.
+        leaves: (L, D) float32 vectors of the leaves of the step's sentences, or what tuned ones are
+            made of.
+        places: (N,) int64 leaves in the order in which the network reads them.
+        batch: of trees, sequences or dependencies.
         targets: (V,) class of each vector that the network returns, or `UNLABELLED`.
         roots: (B,) the vector of each whole sentence.
         root_targets: (B,) their classes.
@@ -46,8 +57,9 @@ class Step:
             the V = B vectors of this step are then the pairs; else None.
     """
 
-    leaves: Tensor
-    batch: TreeBatch | SequenceBatch
+    leaves: Tensor | LeafPieces
+    places: Tensor
+    batch: TreeBatch | SequenceBatch | DependencyBatch
     targets: Tensor
     roots: Tensor
     root_targets: Tensor
@@ -87,6 +99,7 @@ class PhraseClassifier(nn.Module):
         dropout: float,
         *,
         compares: bool = False,
+        encoder: LeafEncoder | None = None,
     ) -> None:
         """Draw the parameters.
 
@@ -97,8 +110,10 @@ class PhraseClassifier(nn.Module):
             num_classes: of the answers.
             dropout: of leaves and of vectors.
             compares: whether pairs are judged.
+            encoder: makes the leaves, if they are tuned with the network.
         """
         super().__init__()
+        self.encoder = encoder
         self.norm = nn.LayerNorm(input_size)
         self.dropout = nn.Dropout(dropout)
         self.network = make_network(name, input_size, hidden_size)
@@ -107,10 +122,16 @@ class PhraseClassifier(nn.Module):
 
     def forward(self, step: Step) -> Tensor:
         """Return logits (V, classes) of everything that is judged; -inf where barred."""
-        leaves = self.dropout(self.norm(step.leaves))
+        if isinstance(step.leaves, LeafPieces):
+            if self.encoder is None:
+                raise ConfigError("found tuned leaves and no encoder, expected one")
+            vectors = self.encoder(step.leaves)
+        else:
+            vectors = step.leaves
+        leaves = self.dropout(self.norm(vectors)[step.places])
         encoding = self.network(leaves, step.batch)
-        is_tree = isinstance(step.batch, TreeBatch)
-        vectors = encoding.nodes if is_tree else encoding.root
+        is_sequence = isinstance(step.batch, SequenceBatch)
+        vectors = encoding.root if is_sequence else encoding.nodes
         if step.sides is not None and self.compare is not None:
             vectors = self.compare(vectors[step.sides[0]], vectors[step.sides[1]])
         logits: Tensor = self.out(self.dropout(vectors))
@@ -153,11 +174,12 @@ class ClassifierTask:
         """
         self.model = model
         self.items = items
-        self.vectors = corpus.vectors[leaves]
+        self.vectors = None if leaves == "tuned" else corpus.vectors[leaves]
+        self.tuned = corpus.tuned
         self.symbols = corpus.symbols
         self.num_classes = len(corpus.classes)
         self.is_graded = corpus.is_graded
-        self.reads_trees = NETWORKS[network].reads == "trees"
+        self.reads = NETWORKS[network].reads
         self.trees = trees
         self.phrases = phrases
         sizes = [1] * len(items)
@@ -170,7 +192,7 @@ class ClassifierTask:
 
     def make(self, items: Sequence[Item]) -> Step:
         """Put sentences together, or pairs of them."""
-        read = self._trees if self.reads_trees else self._sequences
+        read = self._sequences if self.reads == "sequences" else self._nodes
         seconds = [item.second for item in items if item.second is not None]
         if not seconds:
             return read(items)
@@ -185,16 +207,22 @@ class ClassifierTask:
             owner=places,
         )
 
-    def _trees(self, items: Sequence[Item]) -> Step:
-        batch = TreeBatch.from_shapes([item.shape(self.trees) for item in items])
+    def _nodes(self, items: Sequence[Item]) -> Step:
+        """Trees or dependencies: every node is a phrase, the words below it."""
+        if self.reads == "trees":
+            batch: TreeBatch | DependencyBatch = TreeBatch.from_shapes(
+                [item.shape(self.trees) for item in items]
+            )
+        else:
+            batch = DependencyBatch.from_heads([item.heads for item in items])
         labels = [item.labels if self.phrases else {} for item in items]
         targets = carry_labels(labels, batch.spans, batch.owner)
-        rows = np.concatenate([np.arange(item.start, item.start + item.size) for item in items])
         whole = self._answers(items)
         if not self.is_graded:
             targets[batch.roots] = whole
         return Step(
-            leaves=self._read(rows),
+            leaves=self._read(items),
+            places=torch.arange(sum(item.size for item in items)),
             batch=batch,
             targets=targets,
             roots=batch.roots,
@@ -208,18 +236,20 @@ class ClassifierTask:
         targets: list[float] = []
         owner: list[int] = []
         roots: list[int] = []
+        first = 0  # leaf of the item among those of the step
         for number, item in enumerate(items):
             own: dict[tuple[int, int], float] = dict(item.labels) if self.phrases else {}
             own[0, item.size] = item.root
             for (start, end), label in own.items():
                 if (start, end) == (0, item.size):
                     roots.append(len(spans))
-                spans.append((item.start + start, item.start + end))
+                spans.append((first + start, first + end))
                 targets.append(label)
                 owner.append(number)
-        rows = np.concatenate([np.arange(start, end) for start, end in spans])
+            first += item.size
         return Step(
-            leaves=self._read(rows),
+            leaves=self._read(items),
+            places=torch.cat([torch.arange(start, end) for start, end in spans]),
             batch=SequenceBatch.from_lengths([end - start for start, end in spans]),
             targets=torch.tensor(targets, dtype=torch.float if self.is_graded else torch.long),
             roots=torch.tensor(roots),
@@ -232,7 +262,15 @@ class ClassifierTask:
         kind = torch.float if self.is_graded else torch.long
         return torch.tensor([item.root for item in items], dtype=kind)
 
-    def _read(self, rows: NDArray[np.int64]) -> Tensor:
+    def _read(self, items: Sequence[Item]) -> Tensor | LeafPieces:
+        """The leaves of all items, one after another."""
+        rows = np.concatenate([np.arange(item.start, item.start + item.size) for item in items])
+        if self.vectors is None:
+            if self.tuned is None:
+                raise ConfigError(
+                    "found no tuned leaves, expected a corpus that was read with them"
+                )
+            return self.tuned.read(rows)
         own = rows if self.symbols is None else self.symbols[rows]
         return torch.from_numpy(self.vectors[own].astype(np.float32))
 

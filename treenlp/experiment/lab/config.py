@@ -26,6 +26,7 @@ __all__ = [
     "GridConfig",
     "LearnConfig",
     "SearchConfig",
+    "reads_heads",
 ]
 
 BLANK_TASKS = ("homophones", "cloze")
@@ -33,11 +34,15 @@ GAP_TASKS = ("recall", "agreement", "adding")
 TASKS = ("sst", "texts", "pairs", *GAP_TASKS, *BLANK_TASKS)
 _CONTROLS = ("right", "left", "balanced", "random")
 TREES = ("gold", "parsed", *_CONTROLS)
-LEAVES = ("static", "contextual")
+LEAVES = ("static", "contextual", "tuned")
 _OWN_TREES = {
     "sst": frozenset(("gold", "parsed")),
     "texts": frozenset(("parsed",)),
     "pairs": frozenset(("parsed",)),
+}
+_OWN_LEAVES = {
+    **dict.fromkeys(GAP_TASKS, ("static", "contextual")),  # which are the same ones
+    **dict.fromkeys(BLANK_TASKS, ("static",)),
 }
 SIDES = ("both", "left", "right")
 BASELINES = ("majority", "trigram")
@@ -91,12 +96,13 @@ class GridConfig:
     """What is combined with what; every combination is a cell.
 
     Attributes:
-        models: names of `NETWORKS` over trees or sequences; of blanks also the baselines that
-            count: "majority" and "trigram", the two neighbours on each side.
+        models: names of `NETWORKS`; of blanks also the baselines that count: "majority" and
+            "trigram", the two neighbours on each side.
         trees: which trees tree models get: "gold" (sst), "parsed" (sst, texts, pairs), or control
-            trees.
-        leaves: "static" word vectors, or "contextual" ones of the trunk's lower layers (sst,
-            texts, pairs).
+            trees; those of dependencies need "parsed" ones, with the head of each phrase.
+        leaves: "static" word vectors; "contextual" ones of the trunk's lower layers, or "tuned"
+            ones, whose upper layers learn with the network and take many times as long (sst, texts,
+            pairs).
         train_sizes: sentences learned from; 0 means all.
         gaps: gaps of the made-up tasks; empty means the one of the data.
         sides: what is shown of the sentence around a blank: "both", "left" or "right".
@@ -113,9 +119,8 @@ class GridConfig:
 
     def __post_init__(self) -> None:
         """Check names and ranges."""
-        known = [name for name, network in NETWORKS.items() if network.reads != "dependencies"]
         for name in self.models:
-            _check_name("models", name, [*known, *BASELINES])
+            _check_name("models", name, [*NETWORKS, *BASELINES])
         for name in self.trees:
             _check_name("trees", name, TREES)
         for name in self.leaves:
@@ -142,6 +147,7 @@ class LearnConfig:
         hidden_size: width of the network's vectors.
         dropout: of leaves and of vectors before the head.
         lr: highest learning rate.
+        trunk_lr: likewise of the trunk's layers under tuned leaves.
         weight_decay: of matrices.
         patience: epochs without a better dev score after which a run stops.
     """
@@ -152,6 +158,7 @@ class LearnConfig:
     hidden_size: int = 128
     dropout: float = 0.3
     lr: float = 2e-3
+    trunk_lr: float = 5e-5
     weight_decay: float = 0.01
     patience: int = 4
 
@@ -159,10 +166,12 @@ class LearnConfig:
         """Check the ranges."""
         for name in ("epochs", "batch_size", "batches_per_step", "hidden_size", "patience"):
             _check_least(name, getattr(self, name), 1)
-        if not 0.0 <= self.dropout < 1.0 or not self.lr > 0.0 or self.weight_decay < 0.0:
+        rates = self.lr > 0.0 and self.trunk_lr > 0.0
+        if not 0.0 <= self.dropout < 1.0 or not rates or self.weight_decay < 0.0:
             raise ConfigError(
-                f"found dropout = {self.dropout}, lr = {self.lr}, weight_decay = "
-                f"{self.weight_decay}; expected 0 to below 1, above 0, and 0 or more"
+                f"found dropout = {self.dropout}, lr = {self.lr}, trunk_lr = {self.trunk_lr}, "
+                f"weight_decay = {self.weight_decay}; expected 0 to below 1, twice above 0, and 0 "
+                "or more"
             )
 
 
@@ -220,13 +229,20 @@ class ExperimentConfig:
                 f"found the trees {min(odd)!r} with the task {self.data.task!r}, which has none; "
                 f"expected one of: {known}"
             )
-        if self.data.task in BLANK_TASKS:
-            if "contextual" in self.grid.leaves:
-                raise ConfigError(
-                    f"found the leaves 'contextual' with the task {self.data.task!r}, whose "
-                    "networks shall read the context themselves; expected 'static'"
-                )
-        else:
+        by_heads = [m for m in self.grid.models if m in NETWORKS and reads_heads(m)]
+        if by_heads and "parsed" not in self.grid.trees:
+            raise ConfigError(
+                f"found the model {by_heads[0]!r}, which reads dependencies, and the trees "
+                f"{', '.join(self.grid.trees)}; expected 'parsed' among these: no other trees have "
+                "heads"
+            )
+        unfit = {*self.grid.leaves} - {*_OWN_LEAVES.get(self.data.task, LEAVES)}
+        if unfit:
+            raise ConfigError(
+                f"found the leaves {min(unfit)!r} with the task {self.data.task!r}, whose networks "
+                "shall read the context themselves; expected 'static'"
+            )
+        if self.data.task not in BLANK_TASKS:
             odd = {*BASELINES} & {*self.grid.models} or {*self.grid.sides} - {"both"}
             if odd:
                 raise ConfigError(
@@ -296,6 +312,11 @@ class ExperimentConfig:
             lines += ["", f"[{name}]"]
             lines += [f"{key} = {_toml(value)}" for key, value in table.items()]
         return "\n".join(lines) + "\n"
+
+
+def reads_heads(model: str) -> bool:
+    """Whether a network reads dependencies."""
+    return NETWORKS[model].reads == "dependencies"
 
 
 def _toml(value: object) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from treenlp.composition import ControlName, TreeShape, control_shape
 from treenlp.errors import DataError
+from treenlp.experiment.lab.leaves import TunedLeaves
 
 __all__ = ["PARTS", "Corpus", "Item", "Part"]
 
@@ -31,6 +32,7 @@ class Item:
         root: class of the whole, or its grade in [0, 1] where the corpus is graded.
         candidates: classes that it is chosen from; empty means all.
         second: the other sentence of a pair; the answer stands in the first one.
+        heads: head of each leaf in the parser's tree, -1 at the root; empty if that is not known.
     """
 
     start: int
@@ -40,6 +42,7 @@ class Item:
     root: float
     candidates: tuple[int, ...] = ()
     second: Item | None = None
+    heads: tuple[int, ...] = ()
 
     @property
     def num_leaves(self) -> int:
@@ -69,6 +72,7 @@ class Corpus:
         parts: items of each part.
         classes: names of the classes.
         digest: SHA-256 of texts and classes.
+        tuned: what tuned leaves are made of; None if they were not asked for.
         is_graded: whether answers are grades from 0 to 1, of which the classes are as many steps.
     """
 
@@ -77,4 +81,5 @@ class Corpus:
     classes: tuple[str, ...]
     digest: str
     symbols: NDArray[np.int32] | None = None
+    tuned: TunedLeaves | None = None
     is_graded: bool = False

@@ -34,6 +34,7 @@ from treenlp.experiment.lab.config import (
 )
 from treenlp.experiment.lab.corpus import read_corpus
 from treenlp.experiment.lab.items import Corpus, Item
+from treenlp.experiment.lab.leaves import LeafEncoder
 from treenlp.experiment.lab.statistics import paired_p_value, score, unit_scores
 from treenlp.experiment.processes import Processes
 from treenlp.experiment.trainer import BEST_FILE, Evaluation, TrainConfig, fit, read_history
@@ -58,6 +59,7 @@ CONFIG_FILE = "experiment.toml"
 RESULT_FILE = "result.json"
 CORPUS_FILE = "corpus.json"
 _NO_TREES = "words"
+_LAYER_DROPOUT = 0.1  # of tuned layers, as when they were pretrained
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +136,7 @@ class CellState:
 
 
 def cells_of(config: ExperimentConfig) -> list[Cell]:
-    """List all cells; a sequence model stands once, whatever trees there are.
+    """List all cells; a model of sequences or dependencies stands once, whatever trees there are.
 
     So does the majority, whatever is shown.
     """
@@ -146,13 +148,18 @@ def cells_of(config: ExperimentConfig) -> list[Cell]:
         for size, leaves, model in product(grid.train_sizes, grid.leaves, grid.models):
             if model == "majority" and sides != grid.sides[0]:
                 continue
-            reads_trees = model not in BASELINES and NETWORKS[model].reads == "trees"
-            for trees in grid.trees if reads_trees else (_NO_TREES,):
+            for trees in _kinds_of_trees(model, grid.trees):
                 cell = Cell(
                     model=model, trees=trees, leaves=leaves, train_size=size, gap=gap, sides=sides
                 )
                 found[cell.name] = cell
     return list(found.values())
+
+
+def _kinds_of_trees(model: str, trees: Sequence[str]) -> Sequence[str]:
+    """Which of these a model reads; dependencies are those of the parser's trees."""
+    reads = "sequences" if model in BASELINES else NETWORKS[model].reads
+    return {"trees": trees, "sequences": (_NO_TREES,), "dependencies": ("parsed",)}[reads]
 
 
 def run_experiment(
@@ -341,20 +348,22 @@ def _run(
         steps=per_epoch * learn.epochs,
         batches_per_step=learn.batches_per_step,
         lr=learn.lr,
-        trunk_lr=learn.lr,
+        trunk_lr=learn.trunk_lr,
         weight_decay=learn.weight_decay,
         seed=seed,
         bf16=False,
     )
     torch.manual_seed(seed)
-    vectors = corpus.vectors[cell.leaves]
+    tuned = corpus.tuned if cell.leaves == "tuned" else None
+    read = corpus.vectors[cell.leaves] if tuned is None else tuned.hidden
     model = PhraseClassifier(
         cell.model,
-        vectors.shape[1],
+        read.shape[1],
         learn.hidden_size,
         len(corpus.classes),
         learn.dropout,
         compares=config.data.task == "pairs",
+        encoder=None if tuned is None else LeafEncoder(tuned.layers, _LAYER_DROPOUT),
     )
     phrases = config.data.phrases and config.data.task == "sst"
     task = ClassifierTask(

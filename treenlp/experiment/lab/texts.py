@@ -17,19 +17,18 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from treenlp.composition import TreeShape
 from treenlp.data.pairs import LabelledPair, read_pairs
 from treenlp.data.texts import LabelledText, read_texts
 from treenlp.experiment.lab.config import DataConfig
 from treenlp.experiment.lab.items import Corpus, Item, Part
-from treenlp.experiment.lab.leaves import sentence_vectors
+from treenlp.experiment.lab.leaves import SentenceLeaves
 from treenlp.experiment.meaning_stage import parse_cached
 from treenlp.parsing.parser import load_parser, load_trunk
 from treenlp.tasks.reader import leaf_offsets
-from treenlp.text import Document
-from treenlp.trees.tree import Tree
+from treenlp.text import Document, Lang
+from treenlp.trees import Tree, dependencies
 
 __all__ = ["choose_texts", "read_pair_corpus", "read_text_corpus"]
 
@@ -83,7 +82,13 @@ def read_text_corpus(
     for part, own in chosen.items():
         pairs = [(text, next(items)) for text in own]
         parts[part] = [replace(item, root=text.label) for text, item in pairs if item.size]
-    return Corpus(vectors=read.vectors, parts=parts, classes=found.classes, digest=_digest(chosen))
+    return Corpus(
+        vectors=read.leaves.vectors,
+        tuned=read.leaves.tuned,
+        parts=parts,
+        classes=found.classes,
+        digest=_digest(chosen),
+    )
 
 
 def read_pair_corpus(
@@ -120,7 +125,8 @@ def read_pair_corpus(
     if found.classes:  # classes are whole numbers
         parts = {p: [replace(i, root=int(i.root)) for i in own] for p, own in parts.items()}
     return Corpus(
-        vectors=read.vectors,
+        vectors=read.leaves.vectors,
+        tuned=read.leaves.tuned,
         parts=parts,
         classes=found.classes or _GRADES,
         digest=_digest(chosen),
@@ -133,11 +139,11 @@ class _Texts:
     """Texts as items without an answer.
 
     Attributes:
-        vectors: (N, D) float16 leaf vectors by kind.
+        leaves: of all their sentences.
         items: one for each text, of no leaf if it has no sentence.
     """
 
-    vectors: Mapping[str, NDArray[np.float16]]
+    leaves: SentenceLeaves
     items: Sequence[Item]
 
     @classmethod
@@ -162,7 +168,7 @@ class _Texts:
             report=lambda done, total: say(f"parsed {done:,} of {total:,}"),
         )
         say("reading the leaves' vectors")
-        vectors, starts = sentence_vectors(
+        read = SentenceLeaves.read(
             cache / "pieces",
             sentences,
             [leaf_offsets(t, s) for t, s in zip(trees, sentences, strict=True)],
@@ -171,20 +177,33 @@ class _Texts:
             trunk=trunk,
         )
         ends = np.cumsum([0] + [len(own) for own in by_text]).tolist()
-        items = [_item(trees[a:b], int(starts[a])) for a, b in pairwise(ends)]
-        return cls(vectors=vectors, items=items)
+        langs = [sentence.lang for sentence in sentences]
+        items = [_item(trees[a:b], langs[a:b], int(read.starts[a])) for a, b in pairwise(ends)]
+        return cls(leaves=read, items=items)
 
 
-def _item(trees: Sequence[Tree], start: int) -> Item:
-    """Sentences are joined from the left: what was read first is deepest."""
+def _item(trees: Sequence[Tree], langs: Sequence[Lang], start: int) -> Item:
+    """Sentences are joined from the left: what was read first is deepest.
+
+    The root of each later sentence depends on that of the first.
+    """
     if not trees:
         return Item(start=start, size=0, root=0)
     tree = reduce(lambda before, after: Tree.build(_TOP, [before, after]), trees)
+    heads: list[int] = []
+    top = -1
+    for own, lang in zip(trees, langs, strict=True):
+        shift = len(heads)
+        found = dependencies(own, lang)
+        heads += [top if head < 0 else head + shift for head in found]
+        if top < 0:
+            top = found.index(-1)
     return Item(
         start=start,
         size=tree.num_leaves,
         shapes={"parsed": TreeShape.from_tree(tree)},
         root=0,
+        heads=tuple(heads),
     )
 
 

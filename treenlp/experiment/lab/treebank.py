@@ -10,12 +10,13 @@ from treenlp.composition import TreeShape
 from treenlp.data.sentiment import SentimentTree, read_sst
 from treenlp.errors import DataError
 from treenlp.experiment.lab.items import PARTS, Corpus, Item
-from treenlp.experiment.lab.leaves import sentence_vectors
+from treenlp.experiment.lab.leaves import SentenceLeaves
 from treenlp.experiment.meaning_stage import parse_cached
 from treenlp.parsing.parser import load_parser, load_trunk
 from treenlp.tasks.reader import leaf_offsets
 from treenlp.tasks.sentiment import LABELS, span_labels
 from treenlp.text import Sentence
+from treenlp.trees import dependencies
 
 __all__ = ["read_sst_corpus"]
 
@@ -39,16 +40,18 @@ def read_sst_corpus(
     shapes: list[dict[str, TreeShape]] = [
         {"gold": TreeShape.from_tree(item.tree)} if "gold" in trees else {} for item in found
     ]
+    heads: list[tuple[int, ...]] = [() for _ in found]
     if "parsed" in trees:
         say("parsing the treebank")
         parsed = parse_cached(cache / "trees.txt", sentences, parser)
+        heads = [dependencies(tree, "en") for tree in parsed]
         for own, tree, sentence in zip(shapes, parsed, sentences, strict=True):
             if leaf_offsets(tree, sentence) == list(sentence.atoms):
                 own["parsed"] = TreeShape.from_tree(tree)
             else:  # words of the treebank are atoms, so this never happens
                 raise DataError(f"found {tree} over other words than {sentence.surface!r}")
     say("reading the leaves' vectors")
-    vectors, starts = sentence_vectors(
+    read = SentenceLeaves.read(
         cache / "pieces",
         sentences,
         [sentence.atoms for sentence in sentences],
@@ -58,17 +61,19 @@ def read_sst_corpus(
     )
     items = [
         Item(
-            start=int(starts[n]),
+            start=int(read.starts[n]),
             size=len(sentences[n].atoms),
             shapes=shapes[n],
             labels=span_labels(item.tree),
             root=item.label,
+            heads=heads[n],
         )
         for n, item in enumerate(found)
     ]
     text = "\n".join(str(item.tree) for item in found)
     return Corpus(
-        vectors=vectors,
+        vectors=read.vectors,
+        tuned=read.tuned,
         parts={
             part: [item for item, tree in zip(items, found, strict=True) if tree.part == part]
             for part in PARTS
