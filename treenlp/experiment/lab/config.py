@@ -65,8 +65,8 @@ class DataConfig:
         text_column: its column of texts; of "datasets:" alone.
         label_column: its column of labels; likewise.
         gap: words between what is to be remembered and the end (recall, agreement, adding).
-        items: training items of all tasks but sst, at most; a fifth as many are measured on, of texts
-            and pairs all that their corpora measure on.
+        items: training items of all tasks but sst, at most; a fifth as many are measured on, but of
+            texts and pairs all that their corpora measure on.
         window: characters (homophones) or words (cloze) that are shown on each side of a blank.
         words: how many words are left out (cloze).
         homophones: file of the characters that sound the same, from the working directory.
