@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from treenlp.cli.app import app
-from treenlp.cli.training import replace_settings
 from treenlp.errors import ConfigError
+from treenlp.experiment.settings import with_setting, with_values
 from treenlp.experiment.trainer import Progress
 
 
@@ -24,23 +25,25 @@ class Sizes:
 
 
 def test_settings_keep_their_kind() -> None:
-    found = replace_settings(Sizes(), ["steps=7", "rate=1e-3", "is_free=true", "name=a=b"])
-    assert found == Sizes(steps=7, rate=0.001, is_free=True, name="a=b")
-    assert isinstance(found.steps, int)
+    found = reduce(with_setting, ["steps=7", "rate=1", "is_free=true", "name=a=b"], Sizes())
+    assert found == Sizes(steps=7, rate=1.0, is_free=True, name="a=b")
+    assert (type(found.steps), type(found.rate)) == (int, float)
+    assert with_values(found, {}) == found
 
 
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("stepz=7", "did you mean 'steps'"),
+        ("stepz=7", "found the key 'stepz'; did you mean steps"),
         ("steps", "expected NAME=VALUE"),
-        ("steps=many", "found steps = 'many', expected a value like 3"),
-        ("is_free=1", "expected true or false"),
+        ("steps=many", "found steps = 'many', a str; expected a int"),
+        ("steps=1.5", "found steps = 1.5, a float; expected a int"),
+        ("is_free=1", "found is_free = 1, a int; expected a bool"),
     ],
 )
 def test_wrong_settings_are_refused(setting: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        replace_settings(Sizes(), [setting])
+        with_setting(Sizes(), setting)
 
 
 @pytest.mark.parametrize(("is_done", "status"), [(True, 0), (False, 3)])

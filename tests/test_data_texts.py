@@ -142,5 +142,7 @@ def test_so_many_texts_are_drawn(tmp_path: Path) -> None:
     folder = write_lines(tmp_path / "tea", train=rows(*pairs), validation=rows(*pairs[:9]))
     parts = read_texts(f"datasets:{folder}", text="words", label="side").parts
     chosen = choose_texts(parts, items=20)
-    assert [len(chosen[part]) for part in ("train", "dev")] == [20, 4]
+    assert len(chosen["train"]) == len({text.text for text in chosen["train"]}) == 20
+    assert chosen["dev"] == list(parts["dev"])
     assert chosen == choose_texts(parts, items=20)
+    assert len(choose_texts(parts, items=1_000)["train"]) == len(parts["train"])

@@ -122,7 +122,7 @@ def test_settings_change_one_value() -> None:
     assert config.question == "why"
     with pytest.raises(ConfigError, match="did you mean learn.lr"):
         config.with_setting("learn.rl=1")
-    with pytest.raises(ConfigError, match="expected PART.NAME=VALUE"):
+    with pytest.raises(ConfigError, match="expected NAME=VALUE"):
         config.with_setting("learn.lr")
 
 

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, replace
-from difflib import get_close_matches
+from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-
-from treenlp.errors import ConfigError
 
 if TYPE_CHECKING:
     from treenlp.experiment.trainer import Progress
 
-__all__ = ["replace_settings", "train"]
-
-Config = TypeVar("Config")
+__all__ = ["train"]
 
 
 def train(
@@ -52,8 +47,9 @@ def train(
     end.
     """
     from treenlp.experiment.recipe import RecipeConfig, run_recipe
+    from treenlp.experiment.settings import with_setting
 
-    config = replace_settings(RecipeConfig(free=free), settings or [])
+    config = reduce(with_setting, settings or [], RecipeConfig(free=free))
     done = run_recipe(
         output.with_name(output.name + ".work") if work is None else work,
         output,
@@ -75,46 +71,3 @@ def _report(stage: str, progress: Progress) -> None:
         f"loss {progress.loss:.4f}, {progress.seconds:,.0f} s",
         err=True,
     )
-
-
-def replace_settings(config: Config, settings: list[str]) -> Config:
-    """Change fields of a frozen dataclass by ``name=value``.
-
-    Args:
-        config: with numbers, booleans or strings as values.
-        settings: such as ``["seed=2", "minutes=1.5"]``; later ones win.
-
-    Returns:
-        The changed copy.
-
-    Raises:
-        ConfigError: if a name is unknown or a value of another kind; the nearest valid name is
-            given.
-    """
-    values: dict[str, Any] = asdict(config)  # type: ignore[call-overload]
-    for setting in settings:
-        name, equals, text = setting.partition("=")
-        if not equals:
-            raise ConfigError(f"found the setting {setting!r}, expected NAME=VALUE")
-        if name not in values:
-            near = get_close_matches(name, values, n=1, cutoff=0.0)[0]
-            raise ConfigError(
-                f"found the setting {name!r}; did you mean {near!r}? Expected one of: "
-                f"{', '.join(values)}"
-            )
-        values[name] = _parse(name, text, values[name])
-    changed: Config = replace(config, **values)  # type: ignore[type-var]
-    return changed
-
-
-def _parse(name: str, text: str, old: bool | float | str) -> bool | float | str:
-    kind = type(old)
-    if kind is bool:
-        if text.lower() not in ("true", "false"):
-            raise ConfigError(f"found {name} = {text!r}, expected true or false")
-        return text.lower() == "true"
-    try:
-        value: float | str = kind(text)
-    except ValueError as error:
-        raise ConfigError(f"found {name} = {text!r}, expected a value like {old!r}") from error
-    return value

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from treenlp.composition import NETWORKS
 from treenlp.errors import ConfigError
+from treenlp.experiment.settings import with_setting, with_values
 
 __all__ = [
     "BASELINES",
@@ -65,7 +66,8 @@ class DataConfig:
         text_column: its column of texts; of "datasets:" alone.
         label_column: its column of labels; likewise.
         gap: words between what is to be remembered and the end (recall, agreement, adding).
-        items: training items of all tasks but sst; a fifth as many are measured on, if there are.
+        items: training items of all tasks but sst, at most; a fifth as many are measured on, but of
+            texts and pairs all that their corpora measure on.
         window: characters (homophones) or words (cloze) that are shown on each side of a blank.
         words: how many words are left out (cloze).
         homophones: file of the characters that sound the same, from the working directory.
@@ -276,7 +278,7 @@ class ExperimentConfig:
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"{source} is no TOML: {error}") from error
         try:
-            return cast(ExperimentConfig, _build(cls(), values, ""))
+            return with_values(cls(), values)
         except ConfigError as error:
             raise ConfigError(f"{source}: {error}") from error
 
@@ -287,17 +289,7 @@ class ExperimentConfig:
             >>> ExperimentConfig().with_setting("learn.lr=0.01").learn.lr
             0.01
         """
-        name, equals, text = setting.partition("=")
-        if not equals:
-            raise ConfigError(f"found the setting {setting!r}, expected PART.NAME=VALUE")
-        try:
-            value = tomllib.loads(f"x = {text}")["x"]
-        except tomllib.TOMLDecodeError:
-            value = text
-        values: dict[str, Any] = {name.split(".")[-1]: value}
-        for part in reversed(name.split(".")[:-1]):
-            values = {part: values}
-        return cast(ExperimentConfig, _build(self, values, ""))
+        return with_setting(self, setting)
 
     def to_toml(self) -> str:
         """Write all values, defaults included."""
@@ -327,56 +319,6 @@ def _toml(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return repr(value)
-
-
-def _build(default: Any, values: Mapping[str, Any], place: str) -> Any:
-    """Replace fields of a config by values of the same types."""
-    known = {part.name: getattr(default, part.name) for part in fields(default)}
-    changed: dict[str, Any] = {}
-    for name, value in values.items():
-        full = f"{place}{name}"
-        if name not in known:
-            near = get_close_matches(name, known, n=1, cutoff=0.0)[0]
-            raise ConfigError(
-                f"found the key {full!r}; did you mean {place}{near}? Expected one of: "
-                f"{', '.join(known)}"
-            )
-        old = known[name]
-        if is_dataclass(old):
-            if not isinstance(value, Mapping):
-                raise ConfigError(f"found {full} = {value!r}, expected a table [{full}]")
-            changed[name] = _build(old, value, f"{full}.")
-        else:
-            changed[name] = _typed(full, value, old)
-    return replace(default, **changed)
-
-
-def _typed(name: str, value: object, old: object) -> object:
-    if isinstance(old, tuple):
-        if not isinstance(value, list):
-            raise ConfigError(f"found {name} = {value!r}, expected a list")
-        kind = _ELEMENTS[name.rpartition(".")[2]]
-        return tuple(_typed(name, element, kind()) for element in value)
-    if isinstance(old, float) and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if type(value) is not type(old):
-        raise ConfigError(
-            f"found {name} = {value!r}, a {type(value).__name__}; expected a {type(old).__name__}"
-        )
-    return value
-
-
-_ELEMENTS: dict[str, type] = {
-    "models": str,
-    "trees": str,
-    "leaves": str,
-    "train_sizes": int,
-    "gaps": int,
-    "sides": str,
-    "lr": float,
-    "dropout": float,
-    "hidden_size": int,
-}
 
 
 def _check_name(column: str, name: str, known: tuple[str, ...] | list[str]) -> None:

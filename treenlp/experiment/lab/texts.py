@@ -40,19 +40,17 @@ _T = TypeVar("_T", LabelledText, LabelledPair)
 def choose_texts(
     parts: Mapping[Part, Sequence[_T]], *, items: int, seed: int = 0
 ) -> dict[Part, list[_T]]:
-    """Draw so many for training, and a fifth as many of each other part; all if there are fewer.
+    """Draw so many for training, or take all if there are fewer; what is measured on stays whole.
 
     Args:
         parts: texts or pairs of a corpus.
         items: of training, at least 1.
         seed: of the draw.
     """
-    chosen: dict[Part, list[_T]] = {}
-    for part, found in parts.items():
-        most = items if part == "train" else max(items // 5, 1)
-        rng = random.Random(f"{seed} {part}")
-        places = sorted(rng.sample(range(len(found)), min(most, len(found))))
-        chosen[part] = [found[n] for n in places]
+    chosen = {part: list(found) for part, found in parts.items()}
+    train = chosen["train"]
+    places = random.Random(f"{seed} train").sample(range(len(train)), min(items, len(train)))
+    chosen["train"] = [train[n] for n in sorted(places)]
     return chosen
 
 
