@@ -76,10 +76,11 @@ _LIMITS = (
     "code are not among them.",
     "Sentiment was learned from film, hotel and shopping reviews. It is not a judgement about "
     "persons. Neutral Chinese was learned from English and from generated plain facts.",
-    "Whether a text of several sentences, or a Chinese one of three clauses or more, is positive "
-    "or negative is decided mostly by reading it as a whole, which was learned from Chinese "
-    "reviews of hotels and goods; its trees say how neutral and how strong it is. English texts "
-    "of several sentences were not measured.",
+    "Whether a Chinese text of several sentences, or of three clauses or more, is positive or "
+    "negative is decided mostly by reading it as a whole, which was learned from reviews of hotels "
+    "and goods; its trees say how neutral and how strong it is. English sentences and texts are "
+    "judged by their trees and by reading them as they stand, learned from sentences and phrases "
+    "of film reviews; English texts of several sentences were not measured.",
     "Traditional script is mapped to simplified character by character; words that differ between "
     "regions are not.",
     "Do not use the output to decide about people.",

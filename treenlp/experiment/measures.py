@@ -830,8 +830,9 @@ def measure_treebank_sentiment(
 ) -> list[Result]:
     """Score sentiment classes of sentences on our own trees, and of phrases on the treebank's.
 
-    The words are those of the treebank, in running text. Sentences are judged by the best tree of
-    the parser; all nodes, words and roots included, on the treebank's own binary trees.
+    The words are those of the treebank, in running text. Sentences are judged as users have them
+    judged, by the best tree of the parser and by what is read beside it; all nodes, words and roots
+    included, on the treebank's own binary trees.
 
     Args:
         system: what is measured.
