@@ -54,11 +54,14 @@ def test_class_labels_are_called_by_their_names(tmp_path: Path) -> None:
     features = datasets.Features(
         {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["贬", "褒"])}
     )
-    made = datasets.Dataset.from_dict({"text": ["好", "坏"], "label": [1, 0]}, features=features)
+    made = datasets.Dataset.from_dict(
+        {"text": ["好", "坏", "?"], "label": [1, 0, -1]}, features=features
+    )
     datasets.DatasetDict({"train": made, "test": made}).save_to_disk(str(tmp_path / "saved"))
     assert hub_parts(str(tmp_path / "saved"), ("label", "text"))["test"] == [
         ("褒", "好"),
         ("贬", "坏"),
+        (None, "?"),
     ]
 
 
@@ -75,16 +78,32 @@ def test_missing_parts_are_cut_from_the_training_texts(tmp_path: Path) -> None:
     assert all(part_of[text] == part_of[f"{text}！"] for text, _ in pairs[:50])
 
 
-def test_hidden_answers_are_no_class(tmp_path: Path) -> None:
+def test_a_part_without_answers_is_cut_from_the_training_texts(tmp_path: Path) -> None:
+    pairs = [(f"cup {n}", n % 2) for n in range(200)]
     folder = write_lines(
         tmp_path / "tea",
-        train=rows(("a b", 0), ("c d", 1)),
-        validation=rows(("e f", 1)),
+        train=rows(*pairs),
+        validation=rows(("e f", 1), ("7", 0)),
         test=rows(("g h", -1)),
     )
     found = read_texts(f"datasets:{folder}", text="words", label="side")
     assert found.classes == ("0", "1")
-    assert not found.parts["test"]
+    assert len(found.parts["train"]) + len(found.parts["test"]) == 200
+    assert 5 < len(found.parts["test"]) < 45
+    assert [text.text for text in found.parts["dev"]] == ["e f", "7"]
+
+
+def test_minus_one_is_a_class_where_it_is_learned_from(tmp_path: Path) -> None:
+    folder = write_lines(
+        tmp_path / "tea",
+        train=rows(("a", -1), ("b", 0), ("c", 1)),
+        validation=rows(("d", -1)),
+        test=rows(("e", 1)),
+    )
+    found = read_texts(f"datasets:{folder}", text="words", label="side")
+    assert found.classes == ("-1", "0", "1")
+    assert [text.label for text in found.parts["train"]] == [0, 1, 2]
+    assert len(found.parts["dev"]) == 1
 
 
 def test_errors_name_place_and_remedy(tmp_path: Path) -> None:

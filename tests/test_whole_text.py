@@ -13,12 +13,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from treenlp.data.sentiment import Review, SentimentTree
+from treenlp.data.texts import LabelledText
 from treenlp.encoder import PieceBatch, Pieces, PieceTokenizer, Trunk, TrunkConfig
 from treenlp.encoder.low_rank import LowRankLinear
 from treenlp.errors import ConfigError
 from treenlp.experiment.trainer import TrainConfig
 from treenlp.experiment.whole_text_stage import (
-    GradedText,
     WholeTextTask,
     average_views,
     choose_phrases,
@@ -232,9 +232,9 @@ def reviews(*texts: str) -> list[Review]:
     ]
 
 
-def graded(*labels: int) -> list[GradedText]:
+def graded(*labels: int) -> list[LabelledText]:
     texts = ("The cat ran.", "The dog ran.", "A cat.", "A dog.")
-    return [GradedText(text=text, label=n) for text, n in zip(texts, labels, strict=False)]
+    return [LabelledText(text=text, label=n) for text, n in zip(texts, labels, strict=False)]
 
 
 def test_both_kinds_are_learned_and_a_run_goes_on_where_it_stopped(
@@ -313,7 +313,7 @@ def test_phrases_are_read_by_themselves() -> None:
         part="train",
     )
     whole, phrases = choose_phrases([sentence], 10, seed=0)
-    assert whole == [GradedText(text="It is good enough.", label=3)]
+    assert whole == [LabelledText(text="It is good enough.", label=3)]
     assert sorted((text.text, text.label) for text in phrases) == [
         ("enough.", 2),
         ("good enough.", 3),

@@ -33,8 +33,8 @@ def hub_parts(name: str, columns: Sequence[str]) -> dict[HubPart, list[tuple[Any
         columns: names of the columns, in the order in which they are wanted.
 
     Returns:
-        Rows by part; a column of class labels gives their names. "train" is always there, the
-        others where the corpus has them.
+        Rows by part; a column of class labels gives their names, None where there is none. "train"
+        is always there, the others where the corpus has them.
 
     Raises:
         DataError: if ``datasets`` is missing, the corpus cannot be read, or a column is not there.
@@ -92,7 +92,11 @@ def _rows(split: Any, columns: Sequence[str], place: str) -> Iterator[tuple[Any,
         if column in columns and hasattr(feature, "names")
     }
     for row in split.select_columns(list(columns)):
-        yield tuple(
-            names[c][row[c]] if c in names and row[c] is not None and row[c] >= 0 else row[c]
-            for c in columns
-        )
+        yield tuple(_named(row[c], names.get(c)) for c in columns)
+
+
+def _named(value: Any, names: Sequence[str] | None) -> Any:
+    """A class label's name; None for -1, which stands for an answer that is kept back."""
+    if names is None or value is None:
+        return value
+    return names[value] if value >= 0 else None

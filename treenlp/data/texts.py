@@ -59,8 +59,8 @@ def read_texts(source: str, *, text: str = "text", label: str = "label") -> Labe
         label: column of the labels; likewise. Rows without a label, and blank texts, are left out.
 
     Returns:
-        Train, dev and test. Where a corpus has no dev or test part, a tenth of its training texts
-        each, by a hash of their letters, so that copies of a text stay together.
+        Train, dev and test. Where a corpus has no dev or test part with answers, a tenth of its
+        training texts each, by a hash of their letters, so that copies of a text stay together.
 
     Raises:
         DataError: if the source is unknown, cannot be read, or has fewer than two classes.
@@ -74,25 +74,28 @@ def read_texts(source: str, *, text: str = "text", label: str = "label") -> Labe
         )
     name = source.removeprefix(HUB_PREFIX)
     rows = {
-        part: [(str(t), str(c)) for t, c in found if t is not None and c is not None and t.strip()]
+        part: [(str(t), str(c)) for t, c in found if t is not None and c is not None]
         for part, found in hub_parts(name, (text, label)).items()
     }
-    classes = tuple(sorted({c for t, c in rows["train"] if c != "-1"}))
+    classes = tuple(sorted({c for t, c in rows["train"] if t.strip()}))
     if len(classes) < 2:
         raise DataError(f"{name}: found the classes {classes} in {label!r}, expected at least two")
     number = {c: n for n, c in enumerate(classes)}
+    hidden = {"-1"} - {*classes}  # how corpora write that an answer is kept back
+    rows = {
+        part: [(t, c) for t, c in own if t.strip() and c not in hidden]
+        for part, own in rows.items()
+    }
+    there = {part for part, own in rows.items() if own}
     found: dict[TextSplit, list[LabelledText]] = {"train": [], "dev": [], "test": []}
     for part, own in rows.items():
         for content, c in own:
-            if c == "-1":  # how corpora with hidden answers write that there is none
-                continue
             if c not in number:
                 raise DataError(
                     f"{name}, {part}: found the label {c!r}, expected one of those of the "
                     f"training part: {', '.join(classes)}"
                 )
-            place = _cut(part, content, {split for split, texts in rows.items() if texts})
-            found[place].append(LabelledText(text=content, label=number[c]))
+            found[_cut(part, content, there)].append(LabelledText(text=content, label=number[c]))
     return LabelledTexts(
         parts={part: tuple(texts) for part, texts in found.items()}, classes=classes
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from treenlp.data.sentiment import REVIEW_SETS, Review, ReviewPart, SentimentTree, read_reviews
+from treenlp.data.texts import LabelledText
 from treenlp.encoder import PieceBatch, Pieces, PieceTokenizer, Trunk
 from treenlp.experiment.planning import plan_batches
 from treenlp.experiment.trainer import Progress, TrainConfig, fit
@@ -34,7 +35,6 @@ from treenlp.tasks.whole_text import WholeText, WholeTextConfig, running_text
 from treenlp.text import Document
 
 __all__ = [
-    "GradedText",
     "WholeTextTask",
     "average_views",
     "choose_phrases",
@@ -64,32 +64,19 @@ def choose_reviews(shopping: int, *, seed: int, part: ReviewPart = "train") -> l
     return hotels + random.Random(seed).sample(others, min(shopping, len(others)))
 
 
-@dataclass(frozen=True, kw_only=True)
-class GradedText:
-    """A text with one of five classes, read by itself.
-
-    Attributes:
-        text: as typed.
-        label: 0 (very negative) to 4 (very positive).
-    """
-
-    text: str
-    label: int
-
-
 def choose_phrases(
     sentences: Iterable[SentimentTree], phrases: int, *, seed: int
-) -> tuple[list[GradedText], list[GradedText]]:
+) -> tuple[list[LabelledText], list[LabelledText]]:
     """Return all sentences, and so many of their phrases of two words or more at random."""
-    whole: list[GradedText] = []
-    parts: list[GradedText] = []
+    whole: list[LabelledText] = []
+    parts: list[LabelledText] = []
     for sentence in sentences:
-        whole.append(GradedText(text=sentence.text, label=sentence.label))
+        whole.append(LabelledText(text=sentence.text, label=sentence.label))
         words, tree = sentence.words, sentence.tree
         for (first, last), label in zip(tree.node_spans(), sentence.node_labels, strict=True):
             if 1 < last - first < len(words):
                 text = sentence.text[words[first][0] : words[last - 1][1]]
-                parts.append(GradedText(text=text, label=label))
+                parts.append(LabelledText(text=text, label=label))
     return whole, random.Random(seed).sample(parts, min(phrases, len(parts)))
 
 
@@ -100,7 +87,7 @@ class WholeTextTask(nn.Module):
         self,
         view: WholeText,
         tokenizer: PieceTokenizer,
-        sources: Sequence[tuple[float, Sequence[Review | GradedText]]],
+        sources: Sequence[tuple[float, Sequence[Review | LabelledText]]],
         *,
         steps: int,
         seed: int,
@@ -123,7 +110,7 @@ class WholeTextTask(nn.Module):
             (
                 [view.cut(pieces) for pieces in whole_pieces([t.text for t in texts], tokenizer)],
                 torch.tensor([text.label for text in texts]),
-                isinstance(texts[0], GradedText),
+                isinstance(texts[0], LabelledText),
             )
             for _, texts in sources
         ]
@@ -162,7 +149,7 @@ class WholeTextTask(nn.Module):
 
 def review_sources(
     reviews: Sequence[Review], sentences: Iterable[SentimentTree], *, seed: int
-) -> list[tuple[float, Sequence[Review | GradedText]]]:
+) -> list[tuple[float, Sequence[Review | LabelledText]]]:
     """Put hotels, other reviews, English sentences and their phrases in the recipe's shares.
 
     Args:
@@ -173,7 +160,7 @@ def review_sources(
     hotels = [review for review in reviews if REVIEW_SETS[0] in review.sets]
     others = [review for review in reviews if REVIEW_SETS[0] not in review.sets]
     whole, phrases = choose_phrases(sentences, _PHRASES, seed=seed)
-    sources: list[tuple[float, Sequence[Review | GradedText]]] = list(
+    sources: list[tuple[float, Sequence[Review | LabelledText]]] = list(
         zip(_SHARES, (hotels, others, whole, phrases), strict=True)
     )
     return [(share, texts) for share, texts in sources if texts]
@@ -304,7 +291,7 @@ def train_whole_text(
     folder: Path,
     trunk: Trunk,
     tokenizer: PieceTokenizer,
-    sources: Sequence[tuple[float, Sequence[Review | GradedText]]],
+    sources: Sequence[tuple[float, Sequence[Review | LabelledText]]],
     config: TrainConfig,
     *,
     initial: Mapping[str, Tensor] | None = None,
