@@ -305,13 +305,19 @@ def test_the_treebank_gets_leaves_and_the_parsers_trees(
     monkeypatch.setenv("TREENLP_DATA", str(tmp_path))
     monkeypatch.setattr(treebank, "read_sst", partial(read_sst, check_size=False))
     model = model_directory("zh-en-1")
+    own = tmp_path / "own.tsv"
+    own.write_text("class\tkind\tphrase\n1\tnegation\t不太好吃\n3\tcontrast\t贵。可是好吃\n")
+    config = DataConfig(transfer=str(own))
     corpus = read_sst_corpus(
+        config,
         tmp_path / "cache",
         model,
         leaves=("static", "contextual", "tuned"),
         trees=("gold", "parsed"),
     )
-    again = read_sst_corpus(tmp_path / "cache", model, leaves=("contextual",), trees=("parsed",))
+    again = read_sst_corpus(
+        config, tmp_path / "cache", model, leaves=("contextual",), trees=("parsed",)
+    )
     assert (corpus.vectors["contextual"] == again.vectors["contextual"]).all()
     (item,) = corpus.parts["dev"]
     assert item.labels == {(0, 1): 2, (1, 2): 3, (2, 3): 2, (0, 2): 1, (0, 3): 1}
@@ -337,6 +343,14 @@ def test_the_treebank_gets_leaves_and_the_parsers_trees(
     for leaf, (start, end) in enumerate([(0, 3), (4, 8), (8, 9)]):
         own = [n + 1 for n, (a, b) in enumerate(pieces.offsets) if a < end and b > start]
         assert torch.cosine_similarity(alone[leaf], top[own].mean(0), dim=0) > 0.999
+    negated, contrast = corpus.transfer
+    assert [(i.root, i.kind) for i in corpus.transfer] == [(1, "negation"), (3, "contrast")]
+    assert negated.start == corpus.parts["test"][0].start + 2
+    assert negated.shape("gold") is negated.shape("parsed")
+    assert contrast.start + contrast.size == len(corpus.vectors["static"])
+    dear = torch.from_numpy(corpus.vectors["static"][contrast.start]).float()
+    own_piece = PieceTokenizer.load(model / "tokenizer.json").encode("贵").ids[-1]
+    assert torch.cosine_similarity(dear, trunk.pieces(torch.tensor(own_piece)), dim=0) > 0.99
     words = torch.from_numpy(corpus.vectors["static"][item.start].astype("float32"))
     assert torch.allclose(words, trunk.pieces(torch.tensor(pieces.ids[:1]))[0], atol=1e-2)
 

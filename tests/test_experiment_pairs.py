@@ -11,8 +11,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
+from typer.testing import CliRunner
 
 from treenlp.catalogue import model_directory
+from treenlp.cli.app import app
 from treenlp.composition import TreeBatch
 from treenlp.data.keys import text_key
 from treenlp.data.pairs import LabelledPair, LabelledPairs, read_pairs
@@ -27,7 +29,7 @@ from treenlp.experiment.lab.classifier import (
 from treenlp.experiment.lab.config import DataConfig, ExperimentConfig, GridConfig, LearnConfig
 from treenlp.experiment.lab.items import Corpus, Item
 from treenlp.experiment.lab.report import write_report
-from treenlp.experiment.lab.runner import compare_cells, list_cells, run_experiment
+from treenlp.experiment.lab.runner import compare_cells, list_cells, read_results, run_experiment
 from treenlp.experiment.lab.statistics import score, unit_scores
 
 GRADES = ("0", "1/4", "1/2", "3/4", "1")
@@ -160,8 +162,12 @@ def test_an_experiment_over_pairs(
     classes = () if is_graded else ("another", "the same")
     found = LabelledPairs(parts={"train": pairs, "dev": pairs, "test": pairs}, classes=classes)
     monkeypatch.setattr(texts, "read_pairs", lambda source: found)
+    own = ["label\tkind\tfirst\tsecond", "0\troles\t狗咬了猫。\t猫咬了狗。"]
+    own += ["1\troles\t昨天狗咬了猫。\t狗昨天咬了猫。", "0\tfocus\t只有狗来了。\t狗只有来了。"]
+    own += ["1\tfocus\t昨天连狗都来了。\t连狗昨天都来了。", "0\tspeech\t他说我来了。\t我说他来了。"]
+    write(tmp_path / "own.tsv", own)
     config = ExperimentConfig(
-        data=DataConfig(task="pairs", source="sts", items=100),
+        data=DataConfig(task="pairs", source="sts", items=100, transfer=str(tmp_path / "own.tsv")),
         grid=GridConfig(trees=("parsed",), leaves=("static", "tuned"), seeds=2),
         learn=LearnConfig(epochs=1, hidden_size=8),
     )
@@ -170,6 +176,7 @@ def test_an_experiment_over_pairs(
     assert [state.seeds for state in list_cells(tmp_path / "runs")] == [2] * 4
     corpus = json.loads((tmp_path / "runs" / "corpus.json").read_text(encoding="utf-8"))["0"]
     assert len(corpus["lengths"]) == 3  # the pair with the blank side is left out
+    assert corpus["kinds"] == ["roles", "roles", "focus", "focus", "speech"]
     text = write_report(tmp_path / "runs", tmp_path / "report").read_text(encoding="utf-8")
     assert ("Pearson's r" in text) == is_graded
     assert ("accuracy" in text) != is_graded
@@ -177,3 +184,32 @@ def test_an_experiment_over_pairs(
     names = ("tree-lstm.parsed.static", "bi-lstm.words.static")
     difference, _ = compare_cells(tmp_path / "runs", *names)
     assert compare_cells(tmp_path / "runs", *reversed(names))[0] == pytest.approx(-difference)
+    summary = json.loads((tmp_path / "report" / "results.json").read_text(encoding="utf-8"))
+    for cell in summary["cells"]:
+        runs = read_results(tmp_path / "runs", cell["name"])
+        measured = [run["transfer"] for run in runs]
+        assert [values["targets"] for values in measured] == [[0, 1, 0, 1, 0]] * 2
+        scores = [score(v["roots"], v["targets"], is_graded=is_graded) for v in measured]
+        assert cell["transfer"]["score"][0] == pytest.approx(np.mean(scores))
+        if not is_graded:
+            focus = np.mean([np.equal(values["roots"][2:4], [0, 1]) for values in measured])
+            assert cell["transfer"]["kinds"]["focus"] == focus
+    assert "| focus | roles |" in text
+    compare = ["experiment", "compare", str(tmp_path / "runs"), *names, "--transfer"]
+    told = CliRunner().invoke(app, compare)
+    expected, p_value = compare_cells(tmp_path / "runs", *names, on="transfer")
+    assert told.stdout.split("\t")[2:] == [f"{100 * expected:+.2f}", f"{p_value:.4f}\n"]
+
+
+def test_transfer_needs_a_question_of_the_same_kind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ConfigError, match="transfer = 'own.tsv' with the task 'texts'.*sst, pairs"):
+        DataConfig(task="texts", transfer="own.tsv")
+    three = LabelledPairs(
+        parts={"train": (), "dev": (), "test": ()}, classes=("contradiction", "neutral", "same")
+    )
+    monkeypatch.setattr(texts, "read_pairs", lambda source: three)
+    config = DataConfig(task="pairs", source="sick-entailment", transfer="own.tsv")
+    with pytest.raises(ConfigError, match="whose classes are contradiction, neutral, same"):
+        texts.read_pair_corpus(config, tmp_path, tmp_path, leaves=())

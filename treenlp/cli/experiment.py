@@ -124,9 +124,14 @@ def compare(
     folder: Folder,
     first: Annotated[str, typer.Argument(help="Name of a cell, as `list` prints it.")],
     second: Annotated[str, typer.Argument(help="Name of another one.")],
+    transfer: Annotated[
+        bool, typer.Option("--transfer", help="On what data.transfer names, not on the test set.")
+    ] = False,
 ) -> None:
     """Compare two cells on the same test sentences: difference in points, two-sided p-value."""
     from treenlp.experiment.lab import compare_cells
 
-    difference, p_value = compare_cells(folder, first, second)
+    difference, p_value = compare_cells(
+        folder, first, second, on="transfer" if transfer else "test"
+    )
     sys.stdout.write(f"{first}\t{second}\t{100 * difference:+.2f}\t{p_value:.4f}\n")

@@ -21,6 +21,7 @@ __all__ = [
     "LEAVES",
     "SIDES",
     "TASKS",
+    "TRANSFER_TASKS",
     "TREES",
     "DataConfig",
     "ExperimentConfig",
@@ -33,6 +34,7 @@ __all__ = [
 BLANK_TASKS = ("homophones", "cloze")
 GAP_TASKS = ("recall", "agreement", "adding")
 TASKS = ("sst", "texts", "pairs", *GAP_TASKS, *BLANK_TASKS)
+TRANSFER_TASKS = ("sst", "pairs")
 _CONTROLS = ("right", "left", "balanced", "random")
 TREES = ("gold", "parsed", *_CONTROLS)
 LEAVES = ("static", "contextual", "tuned")
@@ -71,6 +73,9 @@ class DataConfig:
         window: characters (homophones) or words (cloze) that are shown on each side of a blank.
         words: how many words are left out (cloze).
         homophones: file of the characters that sound the same, from the working directory.
+        transfer: file of what is measured on as well and never learned from, from the working
+            directory: Chinese phrases in five classes (sst) or pairs of the same words (pairs);
+            empty for none.
     """
 
     task: str = "sst"
@@ -83,6 +88,7 @@ class DataConfig:
     window: int = 12
     words: int = 200
     homophones: str = "corpora/homophones/zh.tsv"
+    transfer: str = ""
 
     def __post_init__(self) -> None:
         """Check names and ranges."""
@@ -91,6 +97,11 @@ class DataConfig:
         _check_least("items", self.items, 10)
         _check_least("window", self.window, 1)
         _check_least("words", self.words, 2)
+        if self.transfer and self.task not in TRANSFER_TASKS:
+            raise ConfigError(
+                f"found transfer = {self.transfer!r} with the task {self.task!r}, expected it with "
+                f"one of: {', '.join(TRANSFER_TASKS)}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,7 +48,7 @@ def read_corpus(
     """
     if config.task == "sst":
         return read_sst_corpus(
-            cache, _needed(model, config.task), leaves=leaves, trees=trees, say=say
+            config, cache, _needed(model, config.task), leaves=leaves, trees=trees, say=say
         )
     if config.task == "texts":
         return read_text_corpus(config, cache, _needed(model, config.task), leaves=leaves, say=say)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Literal
 
 import numpy as np
@@ -12,12 +13,15 @@ from numpy.typing import NDArray
 from treenlp.composition import ControlName, TreeShape, control_shape
 from treenlp.errors import DataError
 from treenlp.experiment.lab.leaves import TunedLeaves
+from treenlp.text import Lang
+from treenlp.trees import Tree, dependencies
 
 __all__ = ["PARTS", "Corpus", "Item", "Part"]
 
 Part = Literal["train", "dev", "test"]
 PARTS: tuple[Part, ...] = ("train", "dev", "test")
 _CONTROLS: tuple[ControlName, ...] = ("right", "left", "balanced", "random")
+_TOP = "TEXT"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,6 +37,7 @@ class Item:
         candidates: classes that it is chosen from; empty means all.
         second: the other sentence of a pair; the answer stands in the first one.
         heads: head of each leaf in the parser's tree, -1 at the root; empty if that is not known.
+        kind: what makes it hard, where the corpus says so.
     """
 
     start: int
@@ -43,6 +48,37 @@ class Item:
     candidates: tuple[int, ...] = ()
     second: Item | None = None
     heads: tuple[int, ...] = ()
+    kind: str = ""
+
+    @classmethod
+    def from_trees(cls, trees: Sequence[Tree], langs: Sequence[Lang], start: int) -> Item:
+        """Make a text of its sentences, joined from the left: what was read first is deepest.
+
+        The root of each later sentence depends on that of the first.
+
+        Args:
+            trees: of the sentences; none makes an item without leaves.
+            langs: their languages.
+            start: row of its first leaf.
+        """
+        if not trees:
+            return cls(start=start, size=0, root=0)
+        tree = reduce(lambda before, after: Tree.build(_TOP, [before, after]), trees)
+        heads: list[int] = []
+        top = -1
+        for own, lang in zip(trees, langs, strict=True):
+            shift = len(heads)
+            found = dependencies(own, lang)
+            heads += [top if head < 0 else head + shift for head in found]
+            if top < 0:
+                top = found.index(-1)
+        return cls(
+            start=start,
+            size=tree.num_leaves,
+            shapes={"parsed": TreeShape.from_tree(tree)},
+            root=0,
+            heads=tuple(heads),
+        )
 
     @property
     def num_leaves(self) -> int:
@@ -70,6 +106,8 @@ class Corpus:
         vectors: (N, D) float16 leaf vectors, by the kind of leaves.
         symbols: row of each leaf's vector, where leaves recur; None where each leaf has its own.
         parts: items of each part.
+        transfer: items of our own that are measured on as well; the parser's trees stand in for
+            gold ones.
         classes: names of the classes.
         digest: SHA-256 of texts and classes.
         tuned: what tuned leaves are made of; None if they were not asked for.
@@ -80,6 +118,7 @@ class Corpus:
     parts: Mapping[Part, Sequence[Item]]
     classes: tuple[str, ...]
     digest: str
+    transfer: Sequence[Item] = ()
     symbols: NDArray[np.int32] | None = None
     tuned: TunedLeaves | None = None
     is_graded: bool = False

@@ -6,8 +6,9 @@ import json
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from treenlp.errors import ConfigError
 from treenlp.experiment.lab.config import ExperimentConfig
 from treenlp.experiment.lab.runner import (
+    MeasuredOn,
     cells_of,
     compare_cells,
     list_cells,
@@ -77,11 +79,15 @@ def summarize(folder: Path) -> dict[str, Any]:
     best = max(rows, key=lambda row: row["dev"][0])
     others = [row["name"] for row in rows if row["name"] != best["name"]]
     comparable = [name for name in others if _gap(name) == _gap(best["name"])]
-    found = {name: compare_cells(folder, best["name"], name) for name in comparable}
-    corrected = holm({name: p for name, (_, p) in found.items()})
+    against_best = {
+        on: _against(folder, best["name"], comparable, on)
+        for on in get_args(MeasuredOn)
+        if on in best
+    }
     return {
         "question": config.question,
         "config": config.to_toml(),
+        "transfer": config.data.transfer,
         "commit": _commit(),
         "versions": {
             "python": platform.python_version(),
@@ -94,10 +100,17 @@ def summarize(folder: Path) -> dict[str, Any]:
         "unfinished": [name for name, state in states.items() if state.seeds < state.wanted],
         "cells": rows,
         "best": best["name"],
-        "against_best": {
-            name: {"difference": difference, "p": p, "p_holm": corrected[name]}
-            for name, (difference, p) in found.items()
-        },
+        "against_best": against_best,
+    }
+
+
+def _against(folder: Path, best: str, names: Sequence[str], on: MeasuredOn) -> dict[str, Any]:
+    """By cell how much higher the best one scores, and the p-values."""
+    found = {name: compare_cells(folder, best, name, on=on) for name in names}
+    corrected = holm({name: p for name, (_, p) in found.items()})
+    return {
+        name: {"difference": difference, "p": p, "p_holm": corrected[name]}
+        for name, (difference, p) in found.items()
     }
 
 
@@ -105,22 +118,61 @@ def _gap(name: str) -> str:
     return next((part for part in name.split(".") if part.startswith("gap")), "")
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Measured:
+    """What the seeds of a cell said of the same S items.
+
+    Attributes:
+        answers: (R, S) classes or grades.
+        targets: (S,) what is right.
+        is_graded: which of the two.
+        has_sides: whether the classes are those of sentiment.
+    """
+
+    answers: NDArray[Any]
+    targets: NDArray[Any]
+    is_graded: bool
+    has_sides: bool
+
+    @classmethod
+    def read(
+        cls, runs: Sequence[Mapping[str, Any]], corpus: Mapping[str, Any], on: MeasuredOn
+    ) -> _Measured:
+        return cls(
+            answers=np.array([run[on]["roots"] for run in runs]),
+            targets=np.array(runs[0][on]["targets"]),
+            is_graded=corpus["graded"],
+            has_sides=len(corpus["classes"]) == 2 * NEUTRAL + 1 and not corpus["graded"],
+        )
+
+    def mean_score(self, chosen: NDArray[np.int64]) -> float:
+        """Mean over the seeds of the score of some items."""
+        targets = self.targets[chosen]
+        scores = [score(row[chosen], targets, is_graded=self.is_graded) for row in self.answers]
+        return float(np.mean(scores))
+
+    def figures(self) -> dict[str, Any]:
+        """Mean and deviation over the seeds, interval over the items; sides of sentiment, too."""
+        _, low, high = bootstrap_units(len(self.targets), self.mean_score)
+        scores = [score(row, self.targets, is_graded=self.is_graded) for row in self.answers]
+        found: dict[str, Any] = {"score": mean_and_deviation(scores), "interval": [low, high]}
+        if self.has_sides:
+            sided = self.targets != NEUTRAL
+            right = (self.answers > NEUTRAL) == (self.targets > NEUTRAL)
+            found["binary"] = mean_and_deviation(right[:, sided].mean(1).tolist())
+        return found
+
+
 def _figures(runs: Sequence[dict[str, Any]], corpus: dict[str, Any]) -> dict[str, Any]:
-    targets = np.array(runs[0]["test"]["targets"])
-    answers = np.array([run["test"]["roots"] for run in runs])
-    is_graded = corpus["graded"]
-
-    def mean_score(chosen: NDArray[np.int64]) -> float:
-        found = [score(row[chosen], targets[chosen], is_graded=is_graded) for row in answers]
-        return float(np.mean(found))
-
-    _, low, high = bootstrap_units(len(targets), mean_score)
+    measured = _Measured.read(runs, corpus, "test")
+    answers, targets, is_graded = measured.answers, measured.targets, measured.is_graded
     units = unit_scores(answers, targets, is_graded=is_graded)
+    found = measured.figures()
     figures: dict[str, Any] = {
         "n": len(runs),
         "dev": mean_and_deviation([run["dev"] for run in runs]),
-        "test": mean_and_deviation([score(row, targets, is_graded=is_graded) for row in answers]),
-        "interval": [low, high],
+        "test": found["score"],
+        "interval": found["interval"],
         "parameters": runs[0]["parameters"],
         "train_items": runs[0]["train_items"],
         "seconds": mean_and_deviation([run["seconds"] for run in runs])[0],
@@ -131,6 +183,10 @@ def _figures(runs: Sequence[dict[str, Any]], corpus: dict[str, Any]) -> dict[str
         },
         "history": [run["history"] for run in runs],
     }
+    if "binary" in found:
+        figures["binary"] = found["binary"]
+    if "transfer" in runs[0]:
+        figures["transfer"] = _transfer(runs, corpus)
     if is_graded:
         return figures
     figures["by_length"] = _by_bins(units, np.array(corpus["lengths"]))
@@ -139,10 +195,6 @@ def _figures(runs: Sequence[dict[str, Any]], corpus: dict[str, Any]) -> dict[str
     if totals[0] > len(targets):
         nodes = [sum(run["test"]["right"]) / sum(run["test"]["total"]) for run in runs]
         figures["nodes"] = mean_and_deviation(nodes)
-    if len(corpus["classes"]) == 2 * NEUTRAL + 1:
-        sided = targets != NEUTRAL
-        binary = [float(((r > NEUTRAL) == (targets > NEUTRAL))[sided].mean()) for r in answers]
-        figures["binary"] = mean_and_deviation(binary)
     size = len(corpus["classes"])
     confusion = np.zeros((size, size), dtype=int)
     for row in answers:
@@ -158,6 +210,18 @@ def _figures(runs: Sequence[dict[str, Any]], corpus: dict[str, Any]) -> dict[str
             for meant, judged in pairs
         ]
     return figures
+
+
+def _transfer(runs: Sequence[dict[str, Any]], corpus: dict[str, Any]) -> dict[str, Any]:
+    """The figures of what was measured on as well, and the mean score of each kind of several."""
+    measured = _Measured.read(runs, corpus, "transfer")
+    kinds = np.array(corpus["kinds"])
+    by_kind = {
+        str(kind): measured.mean_score(np.flatnonzero(kinds == kind))
+        for kind, size in zip(*np.unique(kinds, return_counts=True), strict=True)
+        if size > 1
+    }
+    return {**measured.figures(), "kinds": by_kind}
 
 
 def _by_bins(share: np.ndarray, values: np.ndarray) -> list[dict[str, float]]:
@@ -221,7 +285,7 @@ def _markdown(summary: dict[str, Any], drawn: Sequence[str]) -> str:
         row += [_share(cell.get("binary"))] if has_binary else []
         row += [_share(cell.get("nodes"))] if has_nodes else []
         row += [_share(cell["dev"]), str(cell["n"]), f"{cell['parameters']:,}"]
-        row += [f"{cell['seconds']:.0f}", _difference(summary, cell["name"])]
+        row += [f"{cell['seconds']:.0f}", _difference(summary, cell["name"], "test")]
         lines.append("| " + " | ".join(row) + " |")
     if summary["unfinished"]:
         lines += ["", f"Not finished: {', '.join(summary['unfinished'])}."]
@@ -236,6 +300,8 @@ def _markdown(summary: dict[str, Any], drawn: Sequence[str]) -> str:
             "All phrases are those that a cell's own trees have as nodes, words included: compare "
             "them between cells of the same trees, or of gold trees and words, alone.",
         ]
+    if any("transfer" in cell for cell in cells):
+        lines += ["", *_transfer_table(summary)]
     if summary["graded"]:
         lines += ["", "p is that of the squared errors of the pairs."]
     best = next(cell for cell in cells if cell["name"] == summary["best"])
@@ -245,6 +311,28 @@ def _markdown(summary: dict[str, Any], drawn: Sequence[str]) -> str:
     for name in drawn:
         lines += ["", f"![{name}]({name}.png)"]
     return "\n".join(lines) + "\n"
+
+
+def _transfer_table(summary: dict[str, Any]) -> list[str]:
+    """What was measured on as well, by kind."""
+    cells = [cell for cell in summary["cells"] if "transfer" in cell]
+    kinds = list(cells[0]["transfer"]["kinds"])
+    has_binary = "binary" in cells[0]["transfer"]
+    head = ["cell", f"transfer {_measure(summary)} (sd)", "95 % interval"]
+    head += ["two sides"] if has_binary else []
+    head += [*kinds, "against the best on dev: difference, p (Holm)"]
+    lines = [f"Measured on as well, learned from never: {summary['transfer']}.", ""]
+    lines += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for cell in sorted(cells, key=lambda cell: -cell["transfer"]["score"][0]):
+        found = cell["transfer"]
+        low, high = found["interval"]
+        row = [cell["name"], _share(found["score"]), f"{100 * low:.1f} to {100 * high:.1f}"]
+        row += [_share(found["binary"])] if has_binary else []
+        row += [f"{100 * found['kinds'][kind]:.1f}" for kind in kinds]
+        lines.append(
+            "| " + " | ".join([*row, _difference(summary, cell["name"], "transfer")]) + " |"
+        )
+    return lines
 
 
 def _measure(summary: dict[str, Any]) -> str:
@@ -258,10 +346,10 @@ def _share(found: Sequence[float] | None) -> str:
     return f"{mean:.1f}" if np.isnan(deviation) else f"{mean:.1f} ({deviation:.1f})"
 
 
-def _difference(summary: dict[str, Any], name: str) -> str:
+def _difference(summary: dict[str, Any], name: str, on: MeasuredOn) -> str:
     if name == summary["best"]:
         return "best on dev"
-    found = summary["against_best"].get(name)
+    found = summary["against_best"][on].get(name)
     if found is None:
         return "–"
     return f"{0.0 - 100 * found['difference']:+.1f}, {found['p_holm']:.3f}"

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -45,6 +45,7 @@ __all__ = [
     "RESULT_FILE",
     "Cell",
     "CellState",
+    "MeasuredOn",
     "RunProgress",
     "cells_of",
     "compare_cells",
@@ -55,6 +56,7 @@ __all__ = [
     "run_experiment",
 ]
 
+MeasuredOn = Literal["test", "transfer"]
 CONFIG_FILE = "experiment.toml"
 RESULT_FILE = "result.json"
 CORPUS_FILE = "corpus.json"
@@ -268,6 +270,8 @@ def _corpus(
         "lengths": [item.num_leaves for item in corpus.parts["test"]],
         "depths": [_depth(item) for item in corpus.parts["test"]],
     }
+    if corpus.transfer:
+        values["kinds"] = [item.kind for item in corpus.transfer]
     if known.get(cell.corpus, values) != values:
         raise ConfigError(f"{path} describes other data than there are now; give another folder")
     partial = path.with_name(f"{path.name}.partial")
@@ -401,6 +405,8 @@ def _run(
     }
     if not is_trial:
         result["test"] = _values(answer(task, corpus.parts["test"]))
+        if corpus.transfer:
+            result["transfer"] = _values(answer(task, corpus.transfer))
     _keep(result, folder)
     return result
 
@@ -496,26 +502,32 @@ def read_corpora(folder: Path) -> dict[str, Any]:
     return found
 
 
-def compare_cells(folder: Path, first: str, second: str) -> tuple[float, float]:
+def compare_cells(
+    folder: Path, first: str, second: str, *, on: MeasuredOn = "test"
+) -> tuple[float, float]:
     """Compare two cells on the same test sentences or pairs.
 
     Args:
         folder: of the experiment.
         first: name of a cell.
         second: name of another one.
+        on: what they are compared on.
 
     Returns:
         How much higher the first one's mean score is (of shares right, or of coefficients), and the
         two-sided p-value of what each item says (right or not, or the squared error).
 
     Raises:
-        ConfigError: if there is no such cell, or the two were measured on other sentences.
+        ConfigError: if there is no such cell, the two were measured on other sentences, or there is
+            no transfer.
     """
+    if on == "transfer" and not read_experiment(folder).data.transfer:
+        raise ConfigError(f"found no transfer in {folder / CONFIG_FILE}, expected it under [data]")
     corpora = read_corpora(folder)
     by_name = {cell.name: cell for cell in cells_of(read_experiment(folder))}
     units, scores, measured = [], [], []
     for name in (first, second):
-        runs = [result["test"] for result in read_results(folder, name)]
+        runs = [result[on] for result in read_results(folder, name)]
         targets = runs[0]["targets"]
         is_graded = bool(corpora[by_name[name].corpus]["graded"])
         units.append(unit_scores([run["roots"] for run in runs], targets, is_graded=is_graded))

@@ -9,30 +9,28 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import reduce
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
-from treenlp.composition import TreeShape
 from treenlp.data.pairs import LabelledPair, read_pairs
+from treenlp.data.structure_pairs import StructurePair, read_structure_pairs
 from treenlp.data.texts import LabelledText, read_texts
+from treenlp.errors import ConfigError
 from treenlp.experiment.lab.config import DataConfig
 from treenlp.experiment.lab.items import Corpus, Item, Part
 from treenlp.experiment.lab.leaves import SentenceLeaves
 from treenlp.experiment.meaning_stage import parse_cached
 from treenlp.parsing.parser import load_parser, load_trunk
 from treenlp.tasks.reader import leaf_offsets
-from treenlp.text import Document, Lang
-from treenlp.trees import Tree, dependencies
+from treenlp.text import Document
 
 __all__ = ["choose_texts", "read_pair_corpus", "read_text_corpus"]
 
-_TOP = "TEXT"
 _GRADES = ("0", "1/4", "1/2", "3/4", "1")
 _T = TypeVar("_T", LabelledText, LabelledPair)
 
@@ -85,7 +83,7 @@ def read_text_corpus(
         tuned=read.leaves.tuned,
         parts=parts,
         classes=found.classes,
-        digest=_digest(chosen),
+        digest=_digest(chosen.items()),
     )
 
 
@@ -107,27 +105,37 @@ def read_pair_corpus(
         say: gets a line about long work.
     """
     found = read_pairs(config.source)
+    if config.transfer and len(found.classes) not in (0, 2):
+        raise ConfigError(
+            f"found transfer = {config.transfer!r} with the source {config.source!r}, whose "
+            f"classes are {', '.join(found.classes)}; expected one that says whether two sentences "
+            "mean the same"
+        )
     chosen = choose_texts(found.parts, items=config.items)
-    pairs = [pair for own in chosen.values() for pair in own]
+    own_pairs = read_structure_pairs(Path(config.transfer)) if config.transfer else ()
+    pairs: list[LabelledPair | StructurePair] = [pair for own in chosen.values() for pair in own]
+    pairs += own_pairs
     texts = list(dict.fromkeys(text for pair in pairs for text in (pair.first, pair.second)))
     read = _Texts.read(texts, cache, model, leaves=leaves, say=say)
     item_of = dict(zip(texts, read.items, strict=True))
-    parts: dict[Part, list[Item]] = {}
-    for part, own in chosen.items():
-        sides = [(pair, item_of[pair.first], item_of[pair.second]) for pair in own]
-        parts[part] = [
-            replace(first, root=pair.answer, second=second)
-            for pair, first, second in sides
-            if first.size and second.size
-        ]
-    if found.classes:  # classes are whole numbers
-        parts = {p: [replace(i, root=int(i.root)) for i in own] for p, own in parts.items()}
+
+    def item(pair: LabelledPair | StructurePair, answer: float, kind: str = "") -> Item:
+        root = int(answer) if found.classes else answer  # classes are whole numbers
+        return replace(item_of[pair.first], root=root, second=item_of[pair.second], kind=kind)
+
+    def has_leaves(pair: LabelledPair) -> bool:
+        return bool(item_of[pair.first].size and item_of[pair.second].size)
+
     return Corpus(
         vectors=read.leaves.vectors,
         tuned=read.leaves.tuned,
-        parts=parts,
+        parts={
+            part: [item(pair, pair.answer) for pair in own if has_leaves(pair)]
+            for part, own in chosen.items()
+        },
+        transfer=[item(pair, pair.label, pair.kind) for pair in own_pairs],
         classes=found.classes or _GRADES,
-        digest=_digest(chosen),
+        digest=_digest([*chosen.items(), *([("transfer", own_pairs)] if own_pairs else [])]),
         is_graded=not found.classes,
     )
 
@@ -176,36 +184,15 @@ class _Texts:
         )
         ends = np.cumsum([0] + [len(own) for own in by_text]).tolist()
         langs = [sentence.lang for sentence in sentences]
-        items = [_item(trees[a:b], langs[a:b], int(read.starts[a])) for a, b in pairwise(ends)]
+        items = [
+            Item.from_trees(trees[a:b], langs[a:b], int(read.starts[a])) for a, b in pairwise(ends)
+        ]
         return cls(leaves=read, items=items)
 
 
-def _item(trees: Sequence[Tree], langs: Sequence[Lang], start: int) -> Item:
-    """Sentences are joined from the left: what was read first is deepest.
-
-    The root of each later sentence depends on that of the first.
-    """
-    if not trees:
-        return Item(start=start, size=0, root=0)
-    tree = reduce(lambda before, after: Tree.build(_TOP, [before, after]), trees)
-    heads: list[int] = []
-    top = -1
-    for own, lang in zip(trees, langs, strict=True):
-        shift = len(heads)
-        found = dependencies(own, lang)
-        heads += [top if head < 0 else head + shift for head in found]
-        if top < 0:
-            top = found.index(-1)
-    return Item(
-        start=start,
-        size=tree.num_leaves,
-        shapes={"parsed": TreeShape.from_tree(tree)},
-        root=0,
-        heads=tuple(heads),
-    )
-
-
-def _digest(chosen: Mapping[Part, Sequence[LabelledText] | Sequence[LabelledPair]]) -> str:
-    values = {part: [asdict(found) for found in own] for part, own in chosen.items()}
+def _digest(
+    chosen: Iterable[tuple[str, Sequence[LabelledText | LabelledPair | StructurePair]]],
+) -> str:
+    values = {part: [asdict(found) for found in own] for part, own in chosen}
     written = json.dumps(values, ensure_ascii=False, sort_keys=True)
     return hashlib.sha256(written.encode("utf-8", "surrogatepass")).hexdigest()
