@@ -36,9 +36,9 @@ def test_settings_keep_their_kind() -> None:
     [
         ("stepz=7", "found the key 'stepz'; did you mean steps"),
         ("steps", "expected NAME=VALUE"),
-        ("steps=many", "found steps = 'many', a str; expected a int"),
-        ("steps=1.5", "found steps = 1.5, a float; expected a int"),
-        ("is_free=1", "found is_free = 1, a int; expected a bool"),
+        ("steps=many", r"found steps = 'many' \(type str\), expected the type int"),
+        ("steps=1.5", r"found steps = 1.5 \(type float\), expected the type int"),
+        ("is_free=1", r"found is_free = 1 \(type int\), expected the type bool"),
     ],
 )
 def test_wrong_settings_are_refused(setting: str, message: str) -> None:
@@ -68,3 +68,11 @@ def test_train_runs_the_recipe(
     assert asked["config"].seed == 9
     assert "treenlp: parser: step 25 of 1,000, loss 0.5000, 12 s" in result.stderr
     assert (result.stdout == f"{output}\n") == is_done
+
+
+def test_train_refuses_other_processes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    arguments = ["train", str(tmp_path / "mine-1"), "--trunk", str(tmp_path)]
+    result = CliRunner().invoke(app, arguments)
+    assert isinstance(result.exception, ConfigError)
+    assert "found 2 processes (WORLD_SIZE), expected one: the recipe" in str(result.exception)

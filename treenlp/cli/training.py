@@ -46,9 +46,11 @@ def train(
     The reference data is looked for where TREENLP_DATA says. Status 3 if time ran out before the
     end.
     """
+    from treenlp.experiment.processes import refuse_processes
     from treenlp.experiment.recipe import RecipeConfig, run_recipe
     from treenlp.experiment.settings import with_setting
 
+    refuse_processes("the recipe")
     config = reduce(with_setting, settings or [], RecipeConfig(free=free))
     done = run_recipe(
         output.with_name(output.name + ".work") if work is None else work,

@@ -8,24 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from treenlp.data.parts import Part
 from treenlp.errors import DataError
 
-__all__ = ["HUB_PREFIX", "HubPart", "hub_parts"]
+__all__ = ["HUB_PREFIX", "hub_parts"]
 
-HubPart = Literal["train", "dev", "test"]
 HUB_PREFIX = "datasets:"
 """What stands before a name or folder where a source may be other things, too."""
 
-_SPLITS: Mapping[HubPart, tuple[str, ...]] = {
+_SPLITS: Mapping[Part, tuple[str, ...]] = {
     "train": ("train",),
     "dev": ("validation", "dev", "valid"),
     "test": ("test",),
 }
 
 
-def hub_parts(name: str, columns: Sequence[str]) -> dict[HubPart, list[tuple[Any, ...]]]:
+def hub_parts(name: str, columns: Sequence[str]) -> dict[Part, list[tuple[Any, ...]]]:
     """Read the wanted columns of every part that a corpus has.
 
     Args:
@@ -40,7 +40,7 @@ def hub_parts(name: str, columns: Sequence[str]) -> dict[HubPart, list[tuple[Any
         DataError: if ``datasets`` is missing, the corpus cannot be read, or a column is not there.
     """
     found = _load(name)
-    parts: dict[HubPart, list[tuple[Any, ...]]] = {}
+    parts: dict[Part, list[tuple[Any, ...]]] = {}
     for part, names in _SPLITS.items():
         for split in names:
             if split in found:

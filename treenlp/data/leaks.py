@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from treenlp.data.dependencies import UD_ZH_PARTS, read_ud_zh
 from treenlp.data.keys import text_key
+from treenlp.data.parts import Part
 from treenlp.data.pku import read_pku
-from treenlp.data.sentiment import SstPart, read_reviews, read_sst
+from treenlp.data.sentiment import read_reviews, read_sst
 from treenlp.data.similarity import (
     PARAPHRASE_SETS,
     SentencePair,
@@ -201,7 +202,7 @@ def _mctb(part: MctbPart) -> Callable[[], Iterator[str]]:
     return lambda: _trees(read_mctb_en(part, on_skip=_ignore))
 
 
-def _sst(part: SstPart) -> Callable[[], Iterator[str]]:
+def _sst(part: Part) -> Callable[[], Iterator[str]]:
     return lambda: _trees(sentence.tree for sentence in read_sst(part))
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
+from treenlp.data.parts import Part
 from treenlp.data.similarity import (
     SentencePair,
     SickPart,
@@ -17,11 +17,9 @@ from treenlp.data.similarity import (
 )
 from treenlp.errors import DataError
 
-__all__ = ["PAIR_SOURCES", "LabelledPair", "LabelledPairs", "PairSplit", "read_pairs"]
+__all__ = ["PAIR_SOURCES", "LabelledPair", "LabelledPairs", "read_pairs"]
 
-PairSplit = Literal["train", "dev", "test"]
-
-_SICK_PARTS: Mapping[SickPart, PairSplit] = {"train": "train", "trial": "dev", "test": "test"}
+_SICK_PARTS: Mapping[SickPart, Part] = {"train": "train", "trial": "dev", "test": "test"}
 _ENTAILMENTS = ("CONTRADICTION", "NEUTRAL", "ENTAILMENT")
 _TEST_SEED = "treenlp pairs 1, test"
 
@@ -51,7 +49,7 @@ class LabelledPairs:
         classes: names of the classes; empty where pairs are graded.
     """
 
-    parts: Mapping[PairSplit, tuple[LabelledPair, ...]]
+    parts: Mapping[Part, tuple[LabelledPair, ...]]
     classes: tuple[str, ...] = ()
 
 
@@ -74,7 +72,7 @@ def read_pairs(source: str) -> LabelledPairs:
 
 
 def _sick(*, graded: bool) -> LabelledPairs:
-    parts: dict[PairSplit, tuple[LabelledPair, ...]] = {}
+    parts: dict[Part, tuple[LabelledPair, ...]] = {}
     for part, own in _SICK_PARTS.items():
         parts[own] = tuple(
             LabelledPair(
@@ -90,7 +88,7 @@ def _sick(*, graded: bool) -> LabelledPairs:
 
 def _divided(read: Callable[[], Iterable[SentencePair]], classes: tuple[str, ...]) -> LabelledPairs:
     pairs = list(read())
-    parts: dict[PairSplit, list[LabelledPair]] = {"train": [], "dev": [], "test": []}
+    parts: dict[Part, list[LabelledPair]] = {"train": [], "dev": [], "test": []}
     rest: list[SentencePair] = []
     for pair, part in zip(pairs, divide_pairs(pairs), strict=True):
         if part == "tune":

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from treenlp.data.keys import seeded_fraction, text_key
+from treenlp.data.parts import Part
 from treenlp.data.paths import find_file, open_text, read_lines
 from treenlp.data.treebanks import SpelledTree, spell_english
 from treenlp.errors import DataError, TreeFormatError
@@ -29,20 +30,18 @@ __all__ = [
     "Review",
     "ReviewPart",
     "SentimentTree",
-    "SstPart",
     "join_reviews",
     "read_reviews",
     "read_sst",
     "review_split_digest",
 ]
 
-SstPart = Literal["train", "dev", "test"]
 ReviewPart = Literal["train", "tune", "held_out"]
 
 REVIEW_SETS = ("ChnSentiCorp", "online_shopping_10_cats")
 REVIEW_SPLIT_SHA256 = "67d5eaadbd0396df7affeb6cdb24eef6a3b8892135c6bcf415d07d47658aa9b2"
 
-_SST_SIZES: dict[SstPart, int] = {"train": 8544, "dev": 1101, "test": 2210}
+_SST_SIZES: dict[Part, int] = {"train": 8544, "dev": 1101, "test": 2210}
 _SEED = "treenlp reviews 1"
 _HOTEL = "酒店"
 
@@ -62,7 +61,7 @@ class SentimentTree:
     tree: Tree
     text: str
     words: tuple[tuple[int, int], ...]
-    part: SstPart
+    part: Part
 
     @property
     def label(self) -> int:
@@ -75,7 +74,7 @@ class SentimentTree:
         return tuple(map(int, self.tree.node_labels))
 
 
-def read_sst(part: SstPart, *, check_size: bool = True) -> Iterator[SentimentTree]:
+def read_sst(part: Part, *, check_size: bool = True) -> Iterator[SentimentTree]:
     """Yield the sentences of an official part of the Stanford Sentiment Treebank, in order.
 
     Args:
@@ -87,7 +86,7 @@ def read_sst(part: SstPart, *, check_size: bool = True) -> Iterator[SentimentTre
         DataError: if the part is unknown, or the file is missing or has another size.
         TreeFormatError: at a malformed tree or a label that is not 0 to 4.
     """
-    if part not in get_args(SstPart):
+    if part not in get_args(Part):
         raise DataError(f"unknown part of sst: {part!r}; expected one of train, dev, test")
     path = find_file("sst", f"{part}.txt")
     lines = [(n, line) for n, line in enumerate(read_lines(path), start=1) if line.strip()]

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from treenlp.data.hub import HUB_PREFIX, hub_parts
 from treenlp.data.keys import seeded_fraction, text_key
+from treenlp.data.parts import Part
 from treenlp.data.sentiment import REVIEW_SETS, ReviewPart, read_reviews
 from treenlp.errors import DataError
 
-__all__ = ["TEXT_SOURCES", "LabelledText", "LabelledTexts", "TextSplit", "read_texts"]
+__all__ = ["TEXT_SOURCES", "LabelledText", "LabelledTexts", "read_texts"]
 
-TextSplit = Literal["train", "dev", "test"]
-
-_REVIEW_PARTS: Mapping[ReviewPart, TextSplit] = {
+_REVIEW_PARTS: Mapping[ReviewPart, Part] = {
     "train": "train",
     "tune": "dev",
     "held_out": "test",
@@ -45,7 +43,7 @@ class LabelledTexts:
         classes: names of the classes.
     """
 
-    parts: Mapping[TextSplit, tuple[LabelledText, ...]]
+    parts: Mapping[Part, tuple[LabelledText, ...]]
     classes: tuple[str, ...]
 
 
@@ -87,7 +85,7 @@ def read_texts(source: str, *, text: str = "text", label: str = "label") -> Labe
         for part, own in rows.items()
     }
     there = {part for part, own in rows.items() if own}
-    found: dict[TextSplit, list[LabelledText]] = {"train": [], "dev": [], "test": []}
+    found: dict[Part, list[LabelledText]] = {"train": [], "dev": [], "test": []}
     for part, own in rows.items():
         for content, c in own:
             if c not in number:
@@ -101,7 +99,7 @@ def read_texts(source: str, *, text: str = "text", label: str = "label") -> Labe
     )
 
 
-def _cut(part: TextSplit, content: str, there: set[TextSplit]) -> TextSplit:
+def _cut(part: Part, content: str, there: set[Part]) -> Part:
     """Take a tenth of the training texts for each part that a corpus lacks."""
     if part != "train":
         return part
@@ -113,7 +111,7 @@ def _cut(part: TextSplit, content: str, there: set[TextSplit]) -> TextSplit:
 
 def _reviews(name: str) -> LabelledTexts:
     """Reviews of one set in the joint split of both."""
-    found: dict[TextSplit, list[LabelledText]] = {"train": [], "dev": [], "test": []}
+    found: dict[Part, list[LabelledText]] = {"train": [], "dev": [], "test": []}
     for review in read_reviews():
         if name in review.sets:
             text = LabelledText(text=review.text, label=review.label)

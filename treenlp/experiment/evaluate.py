@@ -16,7 +16,8 @@ from importlib import metadata
 from pathlib import Path
 
 from treenlp.data.dependencies import read_ud_zh
-from treenlp.data.sentiment import ReviewPart, SstPart, read_reviews, read_sst
+from treenlp.data.parts import Part
+from treenlp.data.sentiment import ReviewPart, read_reviews, read_sst
 from treenlp.data.similarity import SickPart, read_sick, read_stsb_en_zh
 from treenlp.data.treebanks import MCTB_DOMAINS, MctbPart, read_mctb_en
 from treenlp.errors import ConfigError, ModelError
@@ -142,7 +143,7 @@ def _english(part: MctbPart) -> Run:
     return run
 
 
-def _phrases(part: SstPart) -> Run:
+def _phrases(part: Part) -> Run:
     def run(system: System, report: Report | None) -> Sequence[Result]:
         return measure_treebank_sentiment(system, list(read_sst(part)), report=report)
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from treenlp.errors import ConfigError
 
-__all__ = ["Processes", "joined_processes"]
+__all__ = ["Processes", "joined_processes", "refuse_processes"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +96,7 @@ def joined_processes() -> Iterator[Processes]:
         ...     processes.count
         1
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if _started() == 1:
         yield Processes()
         return
     import torch.distributed as dist
@@ -106,3 +106,24 @@ def joined_processes() -> Iterator[Processes]:
         yield Processes.current()
     finally:
         dist.destroy_process_group()
+
+
+def refuse_processes(what: str) -> None:
+    """Refuse to run in several processes, which would write into the same files.
+
+    Args:
+        what: runs in one process.
+
+    Raises:
+        ConfigError: if ``torchrun`` started this process with others.
+    """
+    if _started() > 1:
+        raise ConfigError(
+            f"found {_started()} processes (WORLD_SIZE), expected one: {what} does not share its "
+            "work; start it without torchrun"
+        )
+
+
+def _started() -> int:
+    """How many processes ``torchrun`` started together."""
+    return int(os.environ.get("WORLD_SIZE", "1"))

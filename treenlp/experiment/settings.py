@@ -83,6 +83,7 @@ def _typed(name: str, value: object, kind: type) -> object:
         return float(value)
     if type(value) is not kind:
         raise ConfigError(
-            f"found {name} = {value!r}, a {type(value).__name__}; expected a {kind.__name__}"
+            f"found {name} = {value!r} (type {type(value).__name__}), expected the type "
+            f"{kind.__name__}"
         )
     return value

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from treenlp.data.blanks import BLANK, Blank, character_blanks, sentences_by_part, word_blanks
 from treenlp.data.homophones import read_homophones
+from treenlp.data.parts import Part
 from treenlp.data.pku import read_pku
 from treenlp.experiment.lab.config import DataConfig
-from treenlp.experiment.lab.items import Corpus, Item, Part
+from treenlp.experiment.lab.items import Corpus, Item
 
 __all__ = ["BLANK_ROW", "make_blanks", "read_blanks"]
 

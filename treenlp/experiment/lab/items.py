@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from treenlp.composition import ControlName, TreeShape, control_shape
+from treenlp.data.parts import Part
 from treenlp.errors import DataError
 from treenlp.experiment.lab.leaves import TunedLeaves
 from treenlp.text import Lang
 from treenlp.trees import Tree, dependencies
 
-__all__ = ["PARTS", "Corpus", "Item", "Part"]
+__all__ = ["Corpus", "Item"]
 
-Part = Literal["train", "dev", "test"]
-PARTS: tuple[Part, ...] = ("train", "dev", "test")
 _CONTROLS: tuple[ControlName, ...] = ("right", "left", "balanced", "random")
 _TOP = "TEXT"
 

@@ -7,7 +7,8 @@ import random
 
 import numpy as np
 
-from treenlp.experiment.lab.items import PARTS, Corpus, Item, Part
+from treenlp.data.parts import PARTS, Part
+from treenlp.experiment.lab.items import Corpus, Item
 
 __all__ = ["make_adding", "make_recall"]
 

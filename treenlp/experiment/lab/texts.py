@@ -18,11 +18,12 @@ from typing import TypeVar
 import numpy as np
 
 from treenlp.data.pairs import LabelledPair, read_pairs
+from treenlp.data.parts import Part
 from treenlp.data.structure_pairs import StructurePair, read_structure_pairs
 from treenlp.data.texts import LabelledText, read_texts
 from treenlp.errors import ConfigError
 from treenlp.experiment.lab.config import DataConfig
-from treenlp.experiment.lab.items import Corpus, Item, Part
+from treenlp.experiment.lab.items import Corpus, Item
 from treenlp.experiment.lab.leaves import SentenceLeaves
 from treenlp.experiment.meaning_stage import parse_cached
 from treenlp.parsing.parser import load_parser, load_trunk

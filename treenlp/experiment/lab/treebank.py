@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from treenlp.composition import TreeShape
+from treenlp.data.parts import PARTS
 from treenlp.data.phrases import read_phrases
 from treenlp.data.sentiment import SentimentTree, read_sst
 from treenlp.errors import DataError
 from treenlp.experiment.lab.config import DataConfig
-from treenlp.experiment.lab.items import PARTS, Corpus, Item
+from treenlp.experiment.lab.items import Corpus, Item
 from treenlp.experiment.lab.leaves import SentenceLeaves
 from treenlp.experiment.meaning_stage import parse_cached
 from treenlp.parsing.parser import load_parser, load_trunk
