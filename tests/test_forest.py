@@ -181,6 +181,28 @@ def test_constraints_combine_one_after_the_other() -> None:
     assert view.required == ()
 
 
+@pytest.mark.parametrize("nats", [-2.0, 0.7])
+@pytest.mark.parametrize("item", range(len(LENGTHS)))
+def test_a_weight_changes_the_odds_of_a_span_and_nothing_else(item: int, nats: float) -> None:
+    view = forest(item)
+    for start in range(LENGTHS[item]):
+        for end in range(start + 1, LENGTHS[item] + 1):
+            weighed = [
+                (
+                    score
+                    + nats * any((i, j) == (start, end) for i, j, _, _ in oracles.nodes_of(tree)),
+                    tree,
+                )
+                for score, tree in trees(item)
+            ]
+            found = view.weigh(start, end, nats)
+            assert found.log_partition() == pytest.approx(
+                oracles.logsumexp(score for score, _ in weighed)
+            )
+            for span, prob in _spans(weighed).items():
+                assert found.span_prob(*span) == pytest.approx(prob)
+
+
 def test_samples_keep_to_constraints() -> None:
     constrained = forest(0).constrain(Constraint.constituent(1, 3))
     for tree in constrained.sample(50, seed=1):

@@ -27,7 +27,7 @@ from treenlp.analysis import (
     TokenView,
 )
 from treenlp.catalogue import model_directory
-from treenlp.disambiguation import Sites, find_sites
+from treenlp.disambiguation import Sites, find_sites, heed_context, may_be_decided
 from treenlp.errors import ConfigError, InputError, ModelError, TreenlpError
 from treenlp.parsing.parser import JOINT, join_stretches, load_parser, load_trunk
 from treenlp.tasks.reader import TreeMeaning, load_meaning
@@ -55,6 +55,7 @@ _BATCH_CELLS = 160_000  # fenceposts squared, summed over a batch: bounds the ch
 _PART_ATOMS = 64  # a sentence that has to be cut is cut finer: time grows faster than length
 _MOST_TREES, _FEWEST_TREES = 128, 16
 _READING_ATOMS = 1_000  # trees looked at for readings, times atoms
+_CONTEXT = 2  # sentences after one that may decide how it is read
 _SITE_ATOMS = 2_500  # trees looked at for sites, which remain when readings multiply
 
 
@@ -168,12 +169,14 @@ class _Line:
 class _Unit:
     """One stretch of a sentence on its way; `result` is set when its batch is through.
 
-    `is_part` says that the sentence has others: it was too long for one chart.
+    `is_part` says that the sentence has others: it was too long for one chart. `following` are the
+    sentences after it that may decide how it is read; none if they cannot.
     """
 
     line: _Line
     sentence: Sentence
     is_part: bool
+    following: tuple[Sentence, ...] | None = None
     result: object = None
 
 
@@ -479,14 +482,21 @@ class Pipeline:
             document = Document.from_text(line.text, lang=request.lang, tokenized=request.tokenized)
             line.lang = detect_language(line.text) if request.lang == "auto" else request.lang
             line.sentences = document.sentences
-            for sentence in document.sentences:
-                bound = self._frontend.max_atoms
-                if sentence.num_atoms > bound:
-                    bound = min(bound, _PART_ATOMS)
-                stretches = sentence.stretches(bound)
-                line.units.append([_Unit(line, part, len(stretches) > 1) for part in stretches])
+            parts = [self._parts(sentence) for sentence in document.sentences]
+            for at, own in enumerate(parts):
+                line.units.append([_Unit(line, part, len(own) > 1) for part in own])
+                following = tuple(part for part, *_ in parts[at + 1 : at + 1 + _CONTEXT])
+                if len(own) == 1 and may_be_decided(own[0], following):
+                    line.units[-1][0].following = following
         except Exception as error:  # whatever a text does, its neighbours are answered
             line.error = _explain(error)
+
+    def _parts(self, sentence: Sentence) -> list[Sentence]:
+        """Cut a sentence into stretches that fit a chart; nearly always it is one."""
+        bound = self._frontend.max_atoms
+        if sentence.num_atoms > bound:
+            bound = min(bound, _PART_ATOMS)
+        return sentence.stretches(bound)
 
     def _run(
         self,
@@ -510,19 +520,37 @@ class Pipeline:
 
     def _trees(self, batch: Sequence[_Unit], request: _Request | None) -> Sequence[object]:
         """Parse a batch: the best trees of each sentence."""
-        sentences = [unit.sentence for unit in batch]
         if request is None:
-            return [(TreeOption(tree=tree, prob=1.0),) for tree in self._frontend.parse(sentences)]
+            return [(TreeOption(tree=tree, prob=1.0),) for tree in self._best_trees(batch)]
         found = []
-        for forest in self._frontend.forests(sentences):
-            readings = forest.readings(request.k, request.min_prob)
+        for unit, forest in zip(
+            batch, self._frontend.forests([unit.sentence for unit in batch]), strict=True
+        ):
+            readings = self._heeded(unit, forest).readings(request.k, request.min_prob)
             found.append(tuple(TreeOption(tree=r.tree, prob=r.prob) for r in readings.listed))
         return found
+
+    def _best_trees(self, batch: Sequence[_Unit]) -> list[Tree]:
+        """Parse a batch: the best tree of each sentence alone, which is faster."""
+        trees = list(self._frontend.parse([unit.sentence for unit in batch]))
+        for n, unit in enumerate(batch):
+            if unit.following is not None:
+                (forest,) = self._frontend.forests([unit.sentence])
+                heeded = self._heeded(unit, forest)
+                if heeded is not forest:
+                    trees[n] = heeded.argmax()
+        return trees
+
+    def _heeded(self, unit: _Unit, forest: Forest) -> Forest:
+        """The forest with the odds that the text after it leaves."""
+        if unit.following is None:
+            return forest
+        return heed_context(forest, unit.following, self._frontend.forests)
 
     def _read_best(self, batch: Sequence[_Unit]) -> Sequence[object]:
         """Parse a batch and compose the best tree of each sentence."""
         sentences = [unit.sentence for unit in batch]
-        trees = [[tree] for tree in self._frontend.parse(sentences)]
+        trees = [[tree] for tree in self._best_trees(batch)]
         return [meanings[0] for meanings in self._meaning.judge(sentences, trees)]
 
     def _read(self, batch: Sequence[_Unit], request: _Request) -> Sequence[object]:
@@ -531,7 +559,8 @@ class Pipeline:
         forests = deque(self._frontend.forests(sentences))
         parsed = []
         for unit in batch:  # a forest that was looked at holds large tables: let go of it
-            parsed.append(_look(forests.popleft(), request, is_part=unit.is_part))
+            forest = self._heeded(unit, forests.popleft())
+            parsed.append(_look(forest, request, is_part=unit.is_part))
         meanings = self._meaning.judge(
             sentences, [[reading.tree for reading in one.readings] for one in parsed]
         )

@@ -8,6 +8,7 @@ by a checksum of its characters, so that the answer never depends on the order o
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ __all__ = [
     "Carrier",
     "Classifier",
     "ClauseVerbs",
+    "ContextCase",
     "Duration",
     "EitherPairs",
     "Frequency",
@@ -35,6 +37,7 @@ __all__ = [
     "Verb",
     "choices",
     "default_folder",
+    "load_context_cases",
     "load_lexicon",
     "load_natural_cases",
 ]
@@ -51,6 +54,7 @@ _DURATION_FORMS = frozenset({"M", "个", "CD", "NN", "整"})
 _CARRIER_USES = frozenset(
     {"np", "np.", "person", "thing", "any", "either", "either.", "verbal", "nominal", "vp"}
 )
+_CONTEXT_KINDS = frozenset("classifier noun person predicate inside none".split())
 _KINDS = frozenset(
     {"toss-up", "classifier", "relative", "duration", "segmentation", "coordination"}
 )
@@ -209,6 +213,27 @@ class NaturalCase:
     readings_min: int | None
     readings_max: int | None
     note: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContextCase:
+    """A sentence that may count one of two nouns, and what follows it.
+
+    Attributes:
+        part: "dev", by which the rules were made, or "test".
+        kind: what tells; "none" where nothing does.
+        first: the sentence; with the kind "inside" it also holds what tells.
+        following: the next sentence; empty with the kind "inside".
+        near: span of the phrase that counts the nearer noun, code points of `first`.
+        is_near: whether the nearer noun is counted; None where that stays open.
+    """
+
+    part: Literal["dev", "test"]
+    kind: str
+    first: str
+    following: str
+    near: tuple[int, int]
+    is_near: bool | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -408,6 +433,24 @@ def load_natural_cases(path: Path | None = None) -> tuple[NaturalCase, ...]:
     return tuple(read_rows(path, header, _natural_case))
 
 
+def load_context_cases(path: Path | None = None) -> tuple[ContextCase, ...]:
+    """Read the sentences that what follows decides; they are only ever tested with.
+
+    Args:
+        path: the file; None for `corpora/ambiguity/contexts.tsv` of a checkout.
+
+    Returns:
+        The cases in the order of the file.
+
+    Raises:
+        LexiconError: if the file is missing or a row is malformed.
+    """
+    if path is None:
+        path = default_folder().parent / "ambiguity" / "contexts.tsv"
+    header = ("part", "kind", "first", "following", "counted")
+    return tuple(read_rows(path, header, _context_case))
+
+
 def _files(folder: Path, pattern: str) -> list[Path]:
     found = sorted(folder.glob(pattern))
     if not found:
@@ -595,6 +638,23 @@ def _natural_case(cells: tuple[str, ...]) -> NaturalCase:
         readings_min=int(cells[5]) if cells[5] else None,
         readings_max=int(cells[6]) if cells[6] else None,
         note=cells[7],
+    )
+
+
+def _context_case(cells: tuple[str, ...]) -> ContextCase:
+    part, kind, first, following, counted = cells
+    place = re.search("[两三四五六七八九十]个(.+?)的", first)
+    if place is None:
+        raise ValueError(f"found {first!r}; expected a numeral, 个, a noun and 的")
+    if counted not in ("", place[1]) and not first.startswith(counted, place.end()):
+        raise ValueError(f"found {counted!r}; expected {place[1]}, what follows 的, or nothing")
+    return ContextCase(
+        part="test" if _one_of(part, frozenset(("dev", "test")), "part") == "test" else "dev",
+        kind=_one_of(kind, _CONTEXT_KINDS, "kind"),
+        first=first,
+        following=following,
+        near=(place.start(), place.end(1)),
+        is_near=counted == place[1] if counted else None,
     )
 
 

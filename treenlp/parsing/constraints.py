@@ -31,6 +31,7 @@ __all__ = [
     "partial_brackets",
     "tree_items",
     "tree_scores",
+    "weigh_span",
     "word_mask",
 ]
 
@@ -118,6 +119,32 @@ def mask_scores(
         phrase = phrase.masked_fill(~phrase_allowed.to(phrase.device), NEG)
     if word_allowed is not None:
         word = word.masked_fill(~word_allowed.to(word.device), NEG)
+    return replace(scores, phrase=phrase, word=word)
+
+
+def weigh_span(scores: ChartScores, span: Span, nats: float) -> ChartScores:
+    """Add a weight to every tree in which a span is a phrase or a word.
+
+    A tree holds a span once at most, under one chain of labels, so its score changes by the
+    weight exactly.
+
+    Args:
+        scores: any batch.
+        span: of chart units, half-open.
+        nats: the weight; below 0 it makes the span less likely.
+
+    Returns:
+        New scores; what is impossible stays so.
+    """
+    start, end = span
+    phrase = scores.phrase.clone()
+    entry = phrase[:, start, end]
+    phrase[:, start, end] = torch.where(entry > NEG / 2, entry + nats, entry)
+    word, width = scores.word, end - start
+    if width <= word.shape[2]:
+        word = word.clone()
+        entry = word[:, start, width - 1]
+        word[:, start, width - 1] = torch.where(entry > NEG / 2, entry + nats, entry)
     return replace(scores, phrase=phrase, word=word)
 
 

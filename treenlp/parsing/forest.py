@@ -8,7 +8,7 @@ from functools import cached_property
 
 from treenlp.errors import GrammarError, InputError
 from treenlp.parsing.chart import ChartScores
-from treenlp.parsing.constraints import Constraint, constraint_masks, mask_scores
+from treenlp.parsing.constraints import Constraint, constraint_masks, mask_scores, weigh_span
 from treenlp.parsing.grammar import CHAIN_SEPARATOR, Grammar
 from treenlp.parsing.kbest import Derivation, LazyKBest, Node, Sampler
 from treenlp.parsing.readings import Interpretation, Readings, group_readings
@@ -216,6 +216,21 @@ class Forest:
             scores=mask_scores(cut, phrase, word),
             required=tuple(dict.fromkeys((*self.required, *required))),
         )
+
+    def weigh(self, start: int, end: int, nats: float) -> Forest:
+        """The same forest with other odds: for or against a constituent; this one stays as it is.
+
+        The odds of the trees that have it, against all others, change by the factor e ** nats.
+
+        Args:
+            start: first atom.
+            end: atom past the last.
+            nats: the weight; below 0 it speaks against the constituent.
+
+        Raises:
+            GrammarError: if a boundary was pruned from the chart.
+        """
+        return replace(self, scores=weigh_span(self.scores, self._to_units(start, end), nats))
 
     def interpretations(self) -> Iterator[Interpretation]:
         """Trees by falling probability, with what of them matters to meaning."""

@@ -1,0 +1,101 @@
+"""Ask the shipped model what a numeral counts, before and after it reads on; write it all here.
+
+python experiments/context/run.py
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+import treenlp
+from treenlp.analysis import Analysis
+from treenlp.experiment.scores import digest_texts, weight_digests
+from treenlp.lexicon import load_context_cases
+from treenlp.lexicon.entries import ContextCase
+
+HERE = Path(__file__).parent
+MODEL = "zh-en-1"
+KINDS = ("classifier", "noun", "person", "predicate", "inside")
+LEAST = 1e-4  # a probability of 0 would make the log loss infinite
+
+
+def main() -> int:
+    """Run, print and write."""
+    cases = load_context_cases()
+    nlp = treenlp.load(MODEL)
+    alone = [c.first.partition("，")[0] if c.kind == "inside" else c.first for c in cases]
+    before = [
+        near_prob(a, c) for a, c in zip(nlp.pipe(alone, k=50, min_prob=0), cases, strict=True)
+    ]
+    texts = [case.first + case.following for case in cases]
+    after = [near_prob(a, c) for a, c in zip(nlp.pipe(texts, k=50, min_prob=0), cases, strict=True)]
+    rows = [
+        measure(part, kind, cases, before, after)
+        for part in ("dev", "test")
+        for kind in ("all", *KINDS)
+    ]
+    mute = [n for n, case in enumerate(cases) if case.is_near is None]
+    moved = sum(abs(before[n] - after[n]) > 1e-6 for n in mute)
+    result = {
+        "model": MODEL,
+        "weights": weight_digests(Path(treenlp.__file__).parent / "models" / MODEL),
+        "cases": digest_texts(f"{c.part} {c.first} {c.following}" for c in cases),
+        "figures": rows,
+        "mute": {"n": len(mute), "moved": moved},
+    }
+    columns = ("part", "kind", "n", "alone", "context", "loss_alone", "loss_context")
+    head = ("part", "what tells", "n", "alone, %", "read on, %", "log loss alone", "read on")
+    lines = [
+        f"| {' | '.join(head)} |",
+        "|" + "---|" * len(head),
+        *(f"| {' | '.join(str(row[name]) for name in columns)} |" for row in rows),
+        "",
+        f"Of {len(mute)} texts that tell nothing, {moved} changed the odds.",
+    ]
+    text = "\n".join(lines) + "\n"
+    (HERE / "results.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    (HERE / "results.md").write_text(text, encoding="utf-8")
+    print(text, end="")
+    return 0
+
+
+def near_prob(analysis: Analysis, case: ContextCase) -> float:
+    """Share of the readings whose numeral counts the nearer noun."""
+    start, end = case.near
+    readings = analysis.sentences[0].readings
+    near = sum(
+        reading.prob
+        for reading in readings
+        if any((span.start, span.end) == (start, end) for span in reading.spans)
+    )
+    return near / sum(reading.prob for reading in readings)
+
+
+def measure(
+    part: str,
+    kind: str,
+    cases: Sequence[ContextCase],
+    before: Sequence[float],
+    after: Sequence[float],
+) -> dict[str, object]:
+    """One row of the table."""
+    chosen = [
+        n
+        for n, case in enumerate(cases)
+        if case.part == part and case.is_near is not None and kind in ("all", case.kind)
+    ]
+    right = np.array([cases[n].is_near for n in chosen])
+    row: dict[str, object] = {"part": part, "kind": kind, "n": len(chosen)}
+    for name, probs in (("alone", before), ("context", after)):
+        near = np.clip([probs[n] for n in chosen], LEAST, 1 - LEAST)
+        row[name] = round(100 * float(np.mean((near > 0.5) == right)), 1)
+        row[f"loss_{name}"] = round(float(-np.log(np.where(right, near, 1 - near)).mean()), 3)
+    return row
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
