@@ -47,6 +47,7 @@ LATER = {
     " (IP (QP (CD 一) (CLP (M 位))) (VP (VV 姓) (NP (NR 李)))))",
     "一位姓王": "(IP (QP (CD 一) (CLP (M 位))) (VP (VV 姓) (NP (NR 王))))",
     "十二位来": "(IP (QP (CD 十二) (CLP (M 位))) (VP (VV 来)))",
+    "两年过去": "(IP (QP (CD 两) (CLP (M 年))) (VP (VV 过去)))",
     "天气很好": "(IP (NP (NN 天气)) (VP (ADVP (AD 很)) (VP (VA 好))))",
 }
 
@@ -124,6 +125,7 @@ def test_a_later_mention_decides(following: str, expected: float) -> None:
         "一位姓王。",
         "十二位来。",
         "两张票丢。",
+        "两年过去。",
         "两个很好。",
     ],
 )
@@ -145,6 +147,14 @@ def test_the_whole_sentence_and_the_phrase_are_asked() -> None:
     frontend = Frontend()
     nearer("两个大学的老师。", "这两所很大。", frontend)
     assert frontend.parsed == ["两个大学的老师", "这两所很大", "两所大学的老师", "两所大学的老师"]
+
+
+def test_a_nearer_noun_without_a_phrase_of_its_own_is_let_be() -> None:
+    flat = "(NP (QP (CD 两) (CLP (M 个))) (NN 大学) (DEG 的) (NN 老师))"
+    other = "(NP (NP (QP (CD 两) (CLP (M 个))) (NN 大学) (DEG 的)) (NN 老师))"
+    forest = forest_of("两个大学的老师", [(flat, 0.5), (other, 0.5)])
+    later = Document.from_text("这两所很大。").sentences
+    assert heed_context(forest, later, Frontend().forests) is forest
 
 
 def test_it_is_not_tried_where_it_cannot_help() -> None:

@@ -22,6 +22,7 @@ from typing import Final
 from treenlp.disambiguation.mentions import (
     GENERAL_CLASSIFIERS,
     NOUNS,
+    NUMBERS,
     PERSON_CLASSIFIERS,
     SEVERAL,
     Mention,
@@ -40,9 +41,7 @@ _MATCH: Final = 0.98  # the nearer noun is meant if the later mention names it
 _DECIDED: Final = 0.4  # from even odds: then a first classifier that tells something is believed
 _TREES: Final = 32
 _LEAST: Final = 1e-4
-_NUMERALS: Final = "一二两三四五六七八九十俩仨几数1-9"
-_OPEN: Final = re.compile(f"[{_NUMERALS}].(?=.*的)")
-_AGAIN: Final = re.compile(f"[{_NUMERALS}]|[俩仨]")
+_OPEN: Final = re.compile("([两二三四五六七八九十几2-9]).(?=.*的)")
 
 Parse = Callable[[Sequence[Sentence]], Sequence[Forest]]
 
@@ -75,11 +74,20 @@ def may_be_decided(sentence: Sentence, following: Sequence[Sentence]) -> bool:
     """
     if sentence.lang != "zh":
         return False
-    found = _OPEN.search(sentence.model_text)
-    if found is None:
-        return False
-    rest = sentence.model_text[found.end() :]
-    return any(_AGAIN.search(text) for text in (rest, *(s.model_text for s in following)))
+    text = sentence.model_text
+    later = [found.model_text for found in following]
+    return any(
+        _may_mention(rest, NUMBERS[found[1]])
+        for found in _OPEN.finditer(text)
+        for rest in (text[found.end() :], *later)
+    )
+
+
+def _may_mention(text: str, number: int) -> bool:
+    values = [NUMBERS[character] for character in text if character in NUMBERS]
+    if values.count(1) > 1:
+        return True
+    return any(SEVERAL in (value, number) or value == number for value in values if value != 1)
 
 
 def heed_context(forest: Forest, following: Sequence[Sentence], parse: Parse) -> Forest:
@@ -127,7 +135,7 @@ def _counts(forest: Forest) -> Iterator[_Count]:
         start, end = mention.place
         masses: dict[int, float] = {}  # by where the noun ends: compounds are one word or two
         nouns: dict[int, Span] = {}
-        phrases: dict[int, Span] = {}
+        phrases: dict[int, Span | None] = {}
         for tree in trees:
             words, heads = tree.skeleton.words, tree.skeleton.heads
             head = next(n for n, (_, last) in enumerate(words) if last >= end)
@@ -143,23 +151,22 @@ def _counts(forest: Forest) -> Iterator[_Count]:
         if len(best) < 2:
             continue
         near, far = (nouns[last] for last in best)
-        if near[1] > far[0] or "的" not in atoms[near[1] : far[0]]:
+        phrase = phrases[near[1]]
+        if phrase is None or near[1] > far[0] or "的" not in atoms[near[1] : far[0]]:
             continue
         yield _Count(
             mention=mention,
-            phrase=phrases[near[1]],
+            phrase=phrase,
             near="".join(atoms[slice(*near)]),
             far="".join(atoms[slice(*far)]),
             end=far[1],
         )
 
 
-def _phrase(words: Sequence[Span], nodes: Sequence[Span], start: int, end: int) -> Span:
-    """The smallest constituent that ends there and covers the numeral."""
+def _phrase(words: Sequence[Span], nodes: Sequence[Span], start: int, end: int) -> Span | None:
+    """The smallest constituent that ends there and covers the numeral, None if there is none."""
     spans = [(words[first][0], words[last - 1][1]) for first, last in nodes]
-    return max(
-        (span for span in spans if span[1] == end and span[0] <= start), default=(start, end)
-    )
+    return max((span for span in spans if span[1] == end and span[0] <= start), default=None)
 
 
 def _mentions(forest: Forest) -> Iterator[Mention]:

@@ -18,6 +18,7 @@ from treenlp.parsing.readings import Interpretation
 __all__ = [
     "GENERAL_CLASSIFIERS",
     "NOUNS",
+    "NUMBERS",
     "PERSON_CLASSIFIERS",
     "SEVERAL",
     "Mention",
@@ -34,13 +35,15 @@ PERSON_CLASSIFIERS: Final = ("位", "名")
 NOUNS: Final = frozenset(("NN", "NR"))
 """Tags of what can be counted."""
 SEVERAL: Final = 0
-"""The number of 几 and 数: unknown, but more than one."""
+"""The number of 几: unknown, but more than one."""
 
-_NUMBERS: Final[Mapping[str, int]] = {
+NUMBERS: Final[Mapping[str, int]] = {
     **{character: value for value, character in enumerate("一二三四五六七八九十", start=1)},
     **{character: value for value, character in enumerate("123456789", start=1)},
-    **{"两": 2, "俩": 2, "仨": 3, "几": SEVERAL, "数": SEVERAL},
+    **{"两": 2, "俩": 2, "仨": 3, "几": SEVERAL},
 }
+"""Values of the numerals of one character."""
+_MEASURES: Final = frozenset("年天日月周岁点分秒次遍回趟元米里斤倍成")  # of no nameable things
 _LONG: Final = frozenset("一二三四五六七八九十百千万亿")  # before it: a numeral of more characters
 _PAIRED: Final = ("俩", "仨")
 _IN_COMPOUNDS: Final = frozenset("NN NR NT JJ DEG CD OD M PN VA".split())
@@ -79,6 +82,8 @@ def find_mentions(best: Interpretation, atoms: Sequence[str]) -> Iterator[Mentio
     words = ["".join(atoms[start:end]) for start, end in skeleton.words]
     for at, (start, end) in enumerate(skeleton.words):
         word, noun_at = words[at], None
+        if word in _MEASURES:
+            continue
         if tags[at] == "M" and len(word) == 1 and _is_numeral(atoms, start - 1):
             numeral, classifier = start - 1, word
             noun_at = _counted(best, at)
@@ -91,7 +96,7 @@ def find_mentions(best: Interpretation, atoms: Sequence[str]) -> Iterator[Mentio
         after = (at if noun_at is None else noun_at) + 1
         stop = next((n for n in range(after, len(words)) if tags[n] == _MARKS), len(words))
         yield Mention(
-            number=_NUMBERS[atoms[numeral]],
+            number=NUMBERS[atoms[numeral]],
             classifier=classifier,
             noun=None if noun_at is None else words[noun_at],
             predicate=tuple(zip(words[after:stop], tags[after:stop], strict=True)),
@@ -101,7 +106,7 @@ def find_mentions(best: Interpretation, atoms: Sequence[str]) -> Iterator[Mentio
 
 def _is_numeral(atoms: Sequence[str], at: int) -> bool:
     """Whether a numeral of one character stands there."""
-    return at >= 0 and atoms[at] in _NUMBERS and not (at and atoms[at - 1] in _LONG)
+    return at >= 0 and atoms[at] in NUMBERS and not (at and atoms[at - 1] in _LONG)
 
 
 def _counted(best: Interpretation, classifier: int) -> int | None:
