@@ -128,6 +128,7 @@ def test_a_free_model_parses_and_says_so(
         )
     assert (asked["runs"], asked["free"], asked["n"], asked["split"]) == (1, True, 7, "train")
     assert len(asked["own"]["natural cases"]) > 10
+    assert "一个来自北大，一个来自清华。" in asked["own"]["contexts"]
     for stage in ("parser", "english"):
         note = strict_json(tmp_path / "work" / stage / "done.json")
         assert note == {**asdict(config), "minutes": None}

@@ -65,7 +65,7 @@ from treenlp.experiment.whole_text_stage import (
     weigh_grades,
     weigh_sides,
 )
-from treenlp.lexicon import generate, load_natural_cases
+from treenlp.lexicon import generate, load_context_cases, load_natural_cases
 from treenlp.parsing.grammar import Grammar
 from treenlp.parsing.parser import ChartParser, load_parser, read_model_config
 from treenlp.parsing.scorer import ParserConfig, SpanScorer
@@ -180,10 +180,18 @@ def run_recipe(
     @cache
     def data() -> ParserData:
         say("reading trees, dependencies and the lexicon")
-        cases = [case.text for case in load_natural_cases()]
+        own = {
+            "natural cases": [case.text for case in load_natural_cases()],
+            "contexts": [
+                text
+                for case in load_context_cases()
+                for text in (case.first, case.following)
+                if text
+            ],
+        }
         return ParserData.read(
             generate(split="train", n=config.generated, seed=config.seed),
-            measured=MeasuredTexts.read(own={"natural cases": cases}).holds,
+            measured=MeasuredTexts.read(own=own).holds,
             free=config.free,
             on_skip=lambda error: say(f"left out: {error}"),
         )
