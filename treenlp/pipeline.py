@@ -27,7 +27,13 @@ from treenlp.analysis import (
     TokenView,
 )
 from treenlp.catalogue import model_directory
-from treenlp.disambiguation import Sites, find_sites, heed_context, may_be_decided
+from treenlp.disambiguation import (
+    Sites,
+    counts_openly,
+    find_sites,
+    heed_context,
+    may_be_decided,
+)
 from treenlp.errors import ConfigError, InputError, ModelError, TreenlpError
 from treenlp.parsing.parser import JOINT, join_stretches, load_parser, load_trunk
 from treenlp.tasks.reader import TreeMeaning, load_meaning
@@ -534,7 +540,7 @@ class Pipeline:
         """Parse a batch: the best tree of each sentence alone, which is faster."""
         trees = list(self._frontend.parse([unit.sentence for unit in batch]))
         for n, unit in enumerate(batch):
-            if unit.following is not None:
+            if unit.following is not None and counts_openly(trees[n]):
                 (forest,) = self._frontend.forests([unit.sentence])
                 heeded = self._heeded(unit, forest)
                 if heeded is not forest:

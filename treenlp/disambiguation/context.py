@@ -31,8 +31,9 @@ from treenlp.disambiguation.mentions import (
 )
 from treenlp.parsing.forest import Forest
 from treenlp.text import Sentence
+from treenlp.trees.tree import Tree
 
-__all__ = ["heed_context", "may_be_decided"]
+__all__ = ["counts_openly", "heed_context", "may_be_decided"]
 
 Span = tuple[int, int]
 
@@ -42,6 +43,7 @@ _DECIDED: Final = 0.4  # from even odds: then a first classifier that tells some
 _TREES: Final = 32
 _LEAST: Final = 1e-4
 _OPEN: Final = re.compile("([两二三四五六七八九十几2-9]).(?=.*的)")
+_ORDER: Final = re.compile(r"\bCD M .*\bN[NR] .*\bDE[GC] .*\bN[NR]\b")
 
 Parse = Callable[[Sequence[Sentence]], Sequence[Forest]]
 
@@ -90,6 +92,21 @@ def _may_mention(text: str, number: int) -> bool:
     return any(SEVERAL in (value, number) or value == number for value in values if value != 1)
 
 
+def counts_openly(tree: Tree) -> bool:
+    """Whether a tree has a numeral, a classifier and two nouns with 的 between, in this order.
+
+    Args:
+        tree: the best of a sentence for which `may_be_decided` holds.
+
+    Example:
+        >>> from treenlp.trees.brackets import parse_brackets
+        >>> phrase = "(NP (QP (CD 两) (CLP (M 个))) (DNP (NP (NN 大学)) (DEG 的)) (NP (NN 老师)))"
+        >>> counts_openly(parse_brackets(phrase))
+        True
+    """
+    return _ORDER.search(" ".join(tree.tags)) is not None
+
+
 def heed_context(forest: Forest, following: Sequence[Sentence], parse: Parse) -> Forest:
     """Let later mentions decide what the sentence counts.
 
@@ -104,6 +121,8 @@ def heed_context(forest: Forest, following: Sequence[Sentence], parse: Parse) ->
     Returns:
         The forest with other odds, or the same one where nothing is decided.
     """
+    if not counts_openly(next(forest.interpretations()).tree):
+        return forest
     counts = list(_counts(forest))
     if not counts:
         return forest
