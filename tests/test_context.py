@@ -12,7 +12,7 @@ import pytest
 from charts import forest_of
 from standins import WordMeaning, flat_tree
 
-from treenlp.disambiguation.context import heed_context, may_be_decided
+from treenlp.disambiguation.context import heed_context, may_be_decided, may_count
 from treenlp.disambiguation.mentions import find_mentions, predicate_classifiers
 from treenlp.errors import LexiconError
 from treenlp.lexicon import load_context_cases
@@ -29,6 +29,11 @@ HIGH = "(NP (QP (CD 两) (CLP (M {}))) (DNP (NP (NN 大学)) (DEG 的)) (NP (NN 
 PHRASE = "两个大学的老师"
 NEARER = {"个": 0.4, "位": 0.02, "名": 0.01, "所": 0.99, "张": 0.5}
 """How probable it is, by the classifier, that the universities are counted."""
+ALONE = "(NP {} (PU 。))"
+FRAMES = {"": "{}", "。": ALONE, "来。": "(IP {} (VP (VV 来)) (PU 。))"}
+"""What stands after the phrase, and the tree around it."""
+MARKED = 0.5
+"""The same with any classifier, where the phrase stands alone and a mark after it."""
 LATER = {
     "两位很年轻": "(IP (QP (CD 两) (CLP (M 位))) (VP (ADVP (AD 很)) (VP (VA 年轻))))",
     "这两所很大": "(IP (DP (DT 这) (QP (CD 两) (CLP (M 所)))) (VP (ADVP (AD 很)) (VP (VA 大))))",
@@ -53,7 +58,7 @@ LATER = {
 
 
 class Frontend:
-    """Knows the phrase with every classifier of `NEARER`, and the later sentences."""
+    """Knows the phrase with every classifier, in every frame, and the later sentences."""
 
     max_atoms = 40
 
@@ -67,17 +72,19 @@ class Frontend:
         return [forest.argmax() for forest in self.forests(sentences)]
 
     def _forest(self, sentence: Sentence) -> Forest:
-        text = sentence.model_text.replace(",", "，").removesuffix("。")
+        text = sentence.model_text.replace(",", "，")
         self.parsed.append(text)
-        mark = " (PU 。))" if sentence.model_text.endswith("。") else ")"
-        if text[:1] + text[2:] == PHRASE.replace("个", "") and text[1] in NEARER:
-            prob = NEARER[text[1]]
-            trees = [(LOW.format(text[1]), prob), (HIGH.format(text[1]), 1 - prob)]
+        frame = FRAMES.get(text.replace(text[1:2], "个", 1).replace(PHRASE, "", 1))
+        if text[2:].startswith("大学的老师") and text[1] in NEARER and frame is not None:
+            prob = NEARER[text[1]] if frame != ALONE else MARKED
+            trees = [(LOW, prob), (HIGH, 1 - prob)]
+            trees = [(frame.format(tree.format(text[1])), weight) for tree, weight in trees]
+        elif text.removesuffix("。") in LATER:
+            mark = " (PU 。))" if text.endswith("。") else ")"
+            trees = [(LATER[text.removesuffix("。")][:-1] + mark, 1.0)]
         else:
-            trees = [(LATER.get(text) or str(flat_tree(sentence)), 1.0)]
-            mark = mark if text in LATER else ")"
-        whole = [(tree[:-1] + mark, prob) for tree, prob in trees]
-        return replace(forest_of(sentence.surface, whole, lang=sentence.lang), sentence=sentence)
+            trees = [(str(flat_tree(sentence)), 1.0)]
+        return replace(forest_of(sentence.surface, trees, lang=sentence.lang), sentence=sentence)
 
 
 def nearer(first: str, following: str, frontend: Frontend | None = None) -> float:
@@ -113,7 +120,7 @@ PERSON = joined((NEARER["位"] + NEARER["名"]) / 2)
     ],
 )
 def test_a_later_mention_decides(following: str, expected: float) -> None:
-    assert nearer("两个大学的老师。", following) == pytest.approx(expected, abs=1e-6)
+    assert nearer("两个大学的老师来。", following) == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -131,22 +138,27 @@ def test_a_later_mention_decides(following: str, expected: float) -> None:
 )
 def test_what_tells_nothing_changes_nothing(following: str) -> None:
     frontend = Frontend()
-    sentences = Document.from_text("两个大学的老师。" + following).sentences
+    sentences = Document.from_text("两个大学的老师来。" + following).sentences
     (forest,) = frontend.forests(sentences[:1])
     assert heed_context(forest, sentences[1:], frontend.forests) is forest
 
 
 def test_a_first_classifier_that_tells_is_believed() -> None:
-    assert nearer("两所大学的老师。", "两位很年轻。") == pytest.approx(NEARER["所"])
-    assert nearer("两张大学的老师。", "两位很年轻。") == pytest.approx(
+    assert nearer("两所大学的老师来。", "两位很年轻。") == pytest.approx(NEARER["所"])
+    assert nearer("两张大学的老师来。", "两位很年轻。") == pytest.approx(
         joined((NEARER["位"] + NEARER["名"]) / 2, NEARER["张"])
     )
 
 
 def test_the_whole_sentence_and_the_phrase_are_asked() -> None:
     frontend = Frontend()
-    nearer("两个大学的老师。", "这两所很大。", frontend)
-    assert frontend.parsed == ["两个大学的老师", "这两所很大", "两所大学的老师", "两所大学的老师"]
+    nearer("两个大学的老师来。", "这两所很大。", frontend)
+    assert frontend.parsed == [
+        "两个大学的老师来。",
+        "这两所很大。",
+        "两所大学的老师",
+        "两所大学的老师来。",
+    ]
 
 
 def test_a_nearer_noun_without_a_phrase_of_its_own_is_let_be() -> None:
@@ -157,16 +169,29 @@ def test_a_nearer_noun_without_a_phrase_of_its_own_is_let_be() -> None:
     assert heed_context(forest, later, Frontend().forests) is forest
 
 
+def test_a_mark_after_a_phrase_alone_tells_nothing() -> None:
+    assert nearer("两所大学的老师。", "") == pytest.approx(NEARER["所"])
+    assert nearer("两位大学的老师。", "天气很好。") == pytest.approx(NEARER["位"])
+    frontend = Frontend()
+    assert nearer("两个大学的老师。", "这两所很大。", frontend) == pytest.approx(
+        joined(NEARER["所"])
+    )
+    assert frontend.parsed[-1] == "两所大学的老师"  # not with the mark
+
+
 def test_it_is_not_tried_where_it_cannot_help() -> None:
     def tried(text: str) -> bool:
         first, *rest = Document.from_text(text).sentences
-        return may_be_decided(first, rest)
+        (tree,) = Frontend().parse([first])
+        return may_count(first) and may_be_decided(first, rest, tree)
 
-    assert tried("两个大学的老师。两位很年轻。")
-    assert tried("两个大学的老师，一位姓王，一位姓李。")
-    assert not tried("两个大学的老师。天气很好。")
-    assert not tried("大学的老师。两位很年轻。")
-    assert not tried("两个大学。两位很年轻。")
+    assert tried("两个大学的老师来。两位很年轻。")
+    assert tried("两个大学的老师来。一位姓王，一位姓李。")
+    assert tried("两个大学的老师。天气很好。")  # stands alone
+    assert not tried("两个大学的老师来。天气很好。")
+    assert not tried("两个大学的老师来。三所很大。")
+    assert not tried("两个大学的老师来。一位姓王。")
+    assert not tried("两位很年轻。两位很年轻。")
     assert not tried("The teachers of two universities came. Two of them are young.")
 
 
@@ -205,8 +230,8 @@ def test_predicates() -> None:
 
 def test_the_pipeline_reads_on() -> None:
     nlp = Pipeline(frontend=Frontend(), meaning=WordMeaning(), name="stand-in")
-    alone = nlp("两个大学的老师。").sentences[0]
-    first, _ = nlp("两个大学的老师。这两所很大。").sentences
+    alone = nlp("两个大学的老师来。").sentences[0]
+    first, _ = nlp("两个大学的老师来。这两所很大。").sentences
     assert [reading.prob for reading in alone.readings] == pytest.approx([0.6, 0.4])
     assert [reading.prob for reading in first.readings] == pytest.approx([0.931, 0.069])
     assert first.readings[0].gloss == "[两个大学]的|老师"
@@ -218,16 +243,16 @@ def test_the_pipeline_reads_on() -> None:
 @pytest.mark.parametrize("with_probs", [False, True])
 def test_trees_alone_heed_what_follows(with_probs: bool) -> None:
     nlp = Pipeline(frontend=Frontend(), meaning=None, name="stand-in")
-    texts = ["两个大学的老师。", "两个大学的老师。这两所很大。"]
+    texts = ["两个大学的老师来。", "两个大学的老师来。这两所很大。"]
     alone, context = (outcome.value for outcome in nlp.pipe_trees(texts, with_probs=with_probs))
     assert alone is not None
     assert context is not None
-    assert str(alone[0][0].tree).startswith("(NP (QP")
-    assert str(context[0][0].tree).startswith("(NP (DNP")
+    assert str(alone[0][0].tree).startswith("(IP (NP (QP")
+    assert str(context[0][0].tree).startswith("(IP (NP (DNP")
 
 
 def test_offsets_and_traditional_script() -> None:
-    first, following = "  兩個大學的老師。", "這兩所很大。"
+    first, following = "  兩個大學的老師來。", "這兩所很大。"
     sentences = Document.from_text(first + following).sentences
     frontend = Frontend()
     (forest,) = frontend.forests(sentences[:1])
@@ -266,7 +291,7 @@ def test_a_context_case_that_counts_neither_noun_is_reported(tmp_path: Path) -> 
 
 
 def test_probabilities_stay_probabilities() -> None:
-    (forest,) = Frontend().forests(Document.from_text("两个大学的老师").sentences)
+    (forest,) = Frontend().forests(Document.from_text(PHRASE).sentences)
     for nats in (-50.0, 0.0, 50.0):
         weighed = forest.weigh(0, 4, nats)
         assert 0.0 <= weighed.span_prob(0, 4) <= 1.0

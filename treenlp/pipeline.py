@@ -29,10 +29,10 @@ from treenlp.analysis import (
 from treenlp.catalogue import model_directory
 from treenlp.disambiguation import (
     Sites,
-    counts_openly,
     find_sites,
     heed_context,
     may_be_decided,
+    may_count,
 )
 from treenlp.errors import ConfigError, InputError, ModelError, TreenlpError
 from treenlp.parsing.parser import JOINT, join_stretches, load_parser, load_trunk
@@ -176,7 +176,7 @@ class _Unit:
     """One stretch of a sentence on its way; `result` is set when its batch is through.
 
     `is_part` says that the sentence has others: it was too long for one chart. `following` are the
-    sentences after it that may decide how it is read; none if they cannot.
+    sentences after it, where they may decide how it is read.
     """
 
     line: _Line
@@ -491,9 +491,9 @@ class Pipeline:
             parts = [self._parts(sentence) for sentence in document.sentences]
             for at, own in enumerate(parts):
                 line.units.append([_Unit(line, part, len(own) > 1) for part in own])
-                following = tuple(part for part, *_ in parts[at + 1 : at + 1 + _CONTEXT])
-                if len(own) == 1 and may_be_decided(own[0], following):
-                    line.units[-1][0].following = following
+                if len(own) == 1 and may_count(own[0]):
+                    later = parts[at + 1 : at + 1 + _CONTEXT]
+                    line.units[-1][0].following = tuple(part for part, *_ in later)
         except Exception as error:  # whatever a text does, its neighbours are answered
             line.error = _explain(error)
 
@@ -540,7 +540,8 @@ class Pipeline:
         """Parse a batch: the best tree of each sentence alone, which is faster."""
         trees = list(self._frontend.parse([unit.sentence for unit in batch]))
         for n, unit in enumerate(batch):
-            if unit.following is not None and counts_openly(trees[n]):
+            following = unit.following
+            if following is not None and may_be_decided(unit.sentence, following, trees[n]):
                 (forest,) = self._frontend.forests([unit.sentence])
                 heeded = self._heeded(unit, forest)
                 if heeded is not forest:

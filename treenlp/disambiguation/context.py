@@ -1,4 +1,4 @@
-"""What comes after a phrase decides what it counts.
+"""What stands around a phrase decides what it counts, or must not decide it.
 
 ``numeral classifier N1 的 N2`` counts the nearer noun or the farther one: 两个大学的老师. What is
 counted is often mentioned again, in the same sentence or in the next (一个来自北大，一个来自清华),
@@ -8,6 +8,9 @@ of the first one: the posterior of that parse is the parser's own judgement of w
 classifier counts there. With a share that allows for a mention of something else it replaces the
 odds of the two nouns, as a weight on the phrase of the nearer one (`Forest.weigh`), so that
 marginals, readings and sites stay consistent.
+
+A mark after a phrase that stands alone (两位大学的老师。) tells nothing: there the odds are those
+of the phrase without it, which the parser judges better.
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ from treenlp.parsing.forest import Forest
 from treenlp.text import Sentence
 from treenlp.trees.tree import Tree
 
-__all__ = ["counts_openly", "heed_context", "may_be_decided"]
+__all__ = ["heed_context", "may_be_decided", "may_count"]
 
 Span = tuple[int, int]
 
@@ -42,7 +45,8 @@ _MATCH: Final = 0.98  # the nearer noun is meant if the later mention names it
 _DECIDED: Final = 0.4  # from even odds: then a first classifier that tells something is believed
 _TREES: Final = 32
 _LEAST: Final = 1e-4
-_OPEN: Final = re.compile("([两二三四五六七八九十几2-9]).(?=.*的)")
+_MARK: Final = "PU"
+_OPEN: Final = re.compile("([一二两三四五六七八九十几1-9]).(?=.*的)")
 _ORDER: Final = re.compile(r"\bCD M .*\bN[NR] .*\bDE[GC] .*\bN[NR]\b")
 
 Parse = Callable[[Sequence[Sentence]], Sequence[Forest]]
@@ -67,63 +71,69 @@ class _Count:
     end: int
 
 
-def may_be_decided(sentence: Sentence, following: Sequence[Sentence]) -> bool:
-    """Whether it is worth asking `heed_context`; costs next to nothing.
+def may_count(sentence: Sentence) -> bool:
+    """Whether a sentence may count one of two nouns, by its characters alone.
 
     Args:
-        sentence: a sentence.
-        following: those after it.
+        sentence: before it is parsed.
     """
-    if sentence.lang != "zh":
+    return sentence.lang == "zh" and _OPEN.search(sentence.model_text) is not None
+
+
+def may_be_decided(sentence: Sentence, following: Sequence[Sentence], tree: Tree) -> bool:
+    """Whether `heed_context` may change anything, without a parse.
+
+    Args:
+        sentence: for which `may_count` holds.
+        following: the sentences after it.
+        tree: its best tree.
+    """
+    if _ORDER.search(" ".join(tree.tags)) is None:
         return False
     text = sentence.model_text
     later = [found.model_text for found in following]
-    return any(
+    return _stands_alone(tree) or any(
         _may_mention(rest, NUMBERS[found[1]])
         for found in _OPEN.finditer(text)
         for rest in (text[found.end() :], *later)
     )
 
 
+def _stands_alone(tree: Tree) -> bool:
+    """Whether the tree is a noun phrase with a mark after it and no sentence."""
+    return tree.label == "NP" and tree.tags[-1] == _MARK
+
+
 def _may_mention(text: str, number: int) -> bool:
+    if number == 1:
+        return False
     values = [NUMBERS[character] for character in text if character in NUMBERS]
     if values.count(1) > 1:
         return True
     return any(SEVERAL in (value, number) or value == number for value in values if value != 1)
 
 
-def counts_openly(tree: Tree) -> bool:
-    """Whether a tree has a numeral, a classifier and two nouns with 的 between, in this order.
-
-    Args:
-        tree: the best of a sentence for which `may_be_decided` holds.
-
-    Example:
-        >>> from treenlp.trees.brackets import parse_brackets
-        >>> phrase = "(NP (QP (CD 两) (CLP (M 个))) (DNP (NP (NN 大学)) (DEG 的)) (NP (NN 老师)))"
-        >>> counts_openly(parse_brackets(phrase))
-        True
-    """
-    return _ORDER.search(" ".join(tree.tags)) is not None
-
-
 def heed_context(forest: Forest, following: Sequence[Sentence], parse: Parse) -> Forest:
     """Let later mentions decide what the sentence counts.
 
-    Costs a parse of the following sentences, and one of this sentence for each classifier that is
-    tried, all in two batches.
+    Costs a parse of the following sentences, and one of this sentence and of its phrase for each
+    classifier that is tried.
 
     Args:
-        forest: of the sentence.
+        forest: of a sentence for which `may_count` holds.
         following: the sentences after it that may speak of the same things.
         parse: parses sentences.
 
     Returns:
         The forest with other odds, or the same one where nothing is decided.
     """
-    if not counts_openly(next(forest.interpretations()).tree):
+    tree = next(forest.interpretations()).tree
+    if not may_be_decided(forest.sentence, following, tree):
         return forest
     counts = list(_counts(forest))
+    if counts and _stands_alone(tree):
+        forest = _without_mark(forest, counts[0], parse)
+    counts = [count for count in counts if count.mention.number != 1]
     if not counts:
         return forest
     others = [sentence for sentence in following if sentence.lang == "zh"]
@@ -144,13 +154,18 @@ def heed_context(forest: Forest, following: Sequence[Sentence], parse: Parse) ->
     return forest
 
 
+def _without_mark(forest: Forest, count: _Count, parse: Parse) -> Forest:
+    """The forest of a phrase that stands alone, with the odds that it has without its mark."""
+    (bare,) = parse([forest.sentence.part(0, count.end)])
+    odds = _logit(bare.span_prob(*count.phrase)) - _logit(forest.span_prob(*count.phrase))
+    return forest.weigh(*count.phrase, odds)
+
+
 def _counts(forest: Forest) -> Iterator[_Count]:
     """Places of a sentence that may count one of two nouns with 的 between."""
     trees = list(islice(forest.interpretations(), _TREES))
     atoms = _atoms(forest.sentence)
     for mention in _mentions(forest):
-        if mention.number == 1:
-            continue
         start, end = mention.place
         masses: dict[int, float] = {}  # by where the noun ends: compounds are one word or two
         nouns: dict[int, Span] = {}
@@ -256,7 +271,8 @@ def _with_classifiers(
 ) -> list[float]:
     """Probability that the nearer noun is counted if this classifier stands in the sentence.
 
-    The mean, in log-odds, of two opinions: of the whole sentence, and of the phrase by itself.
+    The mean, in log-odds, of two opinions: of the whole sentence, and of the phrase by itself; of
+    the latter alone where there is no sentence.
     """
     if not classifiers:
         return []
@@ -267,16 +283,12 @@ def _with_classifiers(
         replace(sentence, text=sentence.text[:start] + classifier + sentence.text[end:])
         for classifier in classifiers
     ]
-    forests = parse([*whole, *(changed.part(first, count.end) for changed in whole)])
-    half = len(whole)
-    return [
-        _logistic((_logit(one.span_prob(first, last)) + _logit(two.span_prob(0, last - first))) / 2)
-        for one, two in zip(forests[:half], forests[half:], strict=True)
-    ]
-
-
-def _logistic(odds: float) -> float:
-    return 1.0 / (1.0 + math.exp(-odds))
+    parts = [changed.part(first, count.end) for changed in whole]
+    odds = [_logit(found.span_prob(0, last - first)) for found in parse(parts)]
+    if not _stands_alone(next(forest.interpretations()).tree):
+        others = [_logit(found.span_prob(first, last)) for found in parse(whole)]
+        odds = [(one + two) / 2 for one, two in zip(odds, others, strict=True)]
+    return [1.0 / (1.0 + math.exp(-found)) for found in odds]
 
 
 def _logit(prob: float) -> float:
