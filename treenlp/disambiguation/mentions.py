@@ -84,11 +84,11 @@ def find_mentions(best: Interpretation, atoms: Sequence[str]) -> Iterator[Mentio
         word, noun_at = words[at], None
         if word in _MEASURES:
             continue
-        if tags[at] == "M" and len(word) == 1 and _is_numeral(atoms, start - 1):
+        if word.endswith("人") and _is_numeral(atoms, end - 2):
+            numeral, classifier = end - 2, PERSON_CLASSIFIERS[0]
+        elif tags[at] == "M" and len(word) == 1 and _is_numeral(atoms, start - 1):
             numeral, classifier = start - 1, word
             noun_at = _counted(best, at)
-        elif word.endswith("人") and _is_numeral(atoms, end - 2) and end - start <= 2:
-            numeral, classifier = end - 2, PERSON_CLASSIFIERS[0]
         elif word.endswith(_PAIRED):
             numeral, classifier = end - 1, PERSON_CLASSIFIERS[0]
         else:
