@@ -31,8 +31,8 @@ from treenlp.composition import (
     Composition,
     ControlName,
     DeepRecursiveNet,
-    DependencyBatch,
     Encoding,
+    NaryBatch,
     SequenceBatch,
     TreeBatch,
     TreeShape,
@@ -423,12 +423,13 @@ def test_control_trees_of_one_leaf_and_of_none() -> None:
         control_shape("up", 3)  # type: ignore[arg-type]
 
 
-def three_items(name: str) -> TreeBatch | SequenceBatch | DependencyBatch:
+def three_items(name: str) -> TreeBatch | SequenceBatch | NaryBatch:
     """Items of 2, 1 and 4 words, as the network of that name reads them."""
-    batches: dict[str, TreeBatch | SequenceBatch | DependencyBatch] = {
+    batches: dict[str, TreeBatch | SequenceBatch | NaryBatch] = {
         "trees": TreeBatch.from_shapes([control_shape("random", n) for n in (2, 1, 4)]),
         "sequences": SequenceBatch.from_lengths([2, 1, 4]),
-        "dependencies": DependencyBatch.from_heads([[-1, 0], [-1], [1, -1, 3, 1]]),
+        "dependencies": NaryBatch.from_heads([[-1, 0], [-1], [1, -1, 3, 1]]),
+        "constituents": NaryBatch.from_constituents([[(0, 2)], [(0, 1)], [(0, 4), (1, 4)]]),
     }
     return batches[NETWORKS[name].reads]
 

@@ -206,7 +206,18 @@ def test_of_dependencies_a_phrase_is_a_word_with_all_below_it() -> None:
     assert found.total.tolist() == [3, 2]
 
 
-@pytest.mark.parametrize("network", ["tree-lstm", "bi-lstm", "child-sum-lstm"])
+def test_constituents_are_of_any_arity_in_the_parsers_trees_alone() -> None:
+    task = task_of("constituent-lstm", trees="parsed")
+    (item,) = task.items
+    step = task.make([replace(item, phrases=((0, 3),))])
+    assert step.targets.tolist() == [2, 1, 3, 0]  # (0, 2) is no phrase of a flat tree
+    assert step.roots.tolist() == [3]
+    step = task_of("constituent-lstm", trees="gold").batch(0)
+    assert sorted(step.targets.tolist()) == [0, 1, 1, 2, 3]
+    assert task.model(step).shape == (5, 5)
+
+
+@pytest.mark.parametrize("network", ["tree-lstm", "bi-lstm", "child-sum-lstm", "constituent-lstm"])
 def test_tuned_leaves_learn_with_the_network(network: str) -> None:
     """One layer over the pieces of two sentences; the gradient against a difference quotient."""
     torch.manual_seed(4)
@@ -366,7 +377,7 @@ def test_texts_are_the_parsers_trees_from_first_to_last(tmp_path: Path) -> None:
     config = ExperimentConfig(
         data=DataConfig(task="texts", source=f"datasets:{folder}", items=10),
         grid=GridConfig(
-            models=("tree-lstm", "bi-lstm", "child-sum-lstm"),
+            models=("tree-lstm", "bi-lstm", "child-sum-lstm", "constituent-lstm"),
             trees=("parsed", "balanced"),
             leaves=("static",),
             seeds=1,
@@ -381,6 +392,8 @@ def test_texts_are_the_parsers_trees_from_first_to_last(tmp_path: Path) -> None:
     assert top < 4
     assert first.heads[4:].count(top) == 1  # the root of the second sentence
     assert first.size == 9
+    assert first.phrases[0] == (0, 9)
+    assert {(0, 4), (4, 9)} <= {*first.phrases}
     assert {(0, 4), (4, 9)} <= set(
         map(tuple, TreeBatch.from_shapes([first.shape("parsed")]).spans.tolist())
     )
@@ -392,6 +405,8 @@ def test_texts_are_the_parsers_trees_from_first_to_last(tmp_path: Path) -> None:
         "tree-lstm.balanced.static",
         "bi-lstm.words.static",
         "child-sum-lstm.parsed.static",
+        "constituent-lstm.parsed.static",
+        "constituent-lstm.balanced.static",
     ]
 
 

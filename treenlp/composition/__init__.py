@@ -5,7 +5,7 @@ from __future__ import annotations
 from treenlp.composition.base import Composition
 from treenlp.composition.batch import (
     Branching,
-    DependencyBatch,
+    NaryBatch,
     SequenceBatch,
     TreeBatch,
     TreeShape,
@@ -36,7 +36,7 @@ __all__ = [
     "Composition",
     "ControlName",
     "DeepRecursiveNet",
-    "DependencyBatch",
+    "NaryBatch",
     "Encoding",
     "MatrixVectorNet",
     "Network",

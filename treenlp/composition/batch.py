@@ -21,7 +21,7 @@ from torch import Tensor
 from treenlp.errors import ShapeError
 from treenlp.trees.tree import Tree
 
-__all__ = ["Branching", "DependencyBatch", "SequenceBatch", "TreeBatch", "TreeShape"]
+__all__ = ["Branching", "NaryBatch", "SequenceBatch", "TreeBatch", "TreeShape"]
 
 IntArray = NDArray[np.int64]
 
@@ -414,25 +414,28 @@ class SequenceBatch:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class DependencyBatch:
-    """Trees that carry a word at every node, of any arity, grouped by height.
+class NaryBatch:
+    """Trees of any arity, grouped by height: of dependencies, of constituents, or chains.
 
-    Words are numbered over the whole batch, tree by tree. A sequence is the tree in which every
-    word has the word before it as its only child, see `from_chains`.
+    In a dependency tree every node is a word; of constituents the leaves are. Nodes with a word
+    come first, tree by tree, then those without one, tree by tree. A sequence is the tree in which
+    every word has the word before it as its only child, see `from_chains`.
 
     Attributes:
-        owner: (N,) int64 the tree of each word.
+        num_words: how many nodes have a word.
+        owner: (N,) int64 the tree of each node.
         roots: (B,) int64 the root of each tree.
-        spans: (N, 2) int64 first word and one past the last word below each word, itself
+        spans: (N, 2) int64 first word and one past the last word below each node, its own
             included, counted in its own tree.
-        order: (N,) int64 words by height: first those without children.
-        rank: (N,) int64 place of each word in `order`.
-        level_sizes: words of height 0, 1, ...; their sum is N.
+        order: (N,) int64 nodes by height: first those without children.
+        rank: (N,) int64 place of each node in `order`.
+        level_sizes: nodes of height 0, 1, ...; their sum is N.
         children: (E,) int64 ranks of all children, by the rank of their parents.
         parents: (E,) int64 place of each child's parent within its level.
-        edge_sizes: children of the words of height 0, 1, ...; their sum is E = N - B.
+        edge_sizes: children of the nodes of height 0, 1, ...; their sum is E = N - B.
     """
 
+    num_words: int
     owner: Tensor
     roots: Tensor
     spans: Tensor
@@ -444,8 +447,8 @@ class DependencyBatch:
     edge_sizes: tuple[int, ...]
 
     @classmethod
-    def from_heads(cls, trees: Sequence[Sequence[int]]) -> DependencyBatch:
-        """Build the arrays in time linear in the words, but for sorting.
+    def from_heads(cls, trees: Sequence[Sequence[int]]) -> NaryBatch:
+        """Build the arrays of dependency trees in time linear in the words, but for sorting.
 
         Args:
             trees: for each tree the head of each of its words, from 0; -1 at the one root.
@@ -457,7 +460,7 @@ class DependencyBatch:
             ShapeError: if there is no tree, one is empty, has not one root, or has a cycle.
 
         Example:
-            >>> DependencyBatch.from_heads([[1, -1, 1]]).order.tolist()
+            >>> NaryBatch.from_heads([[1, -1, 1]]).order.tolist()
             [0, 2, 1]
         """
         if not trees:
@@ -472,22 +475,84 @@ class DependencyBatch:
                     f"found the heads {list(heads)[:8]} of {len(heads)} words in tree {tree}, "
                     "expected numbers of its words, from 0, and one root, -1"
                 )
-        head = np.where(own < 0, -1, own + base)
-        height = np.zeros(len(own), dtype=np.int64)
-        first, last = np.arange(len(own)), np.arange(len(own)) + 1
-        missing = np.bincount(head[head >= 0], minlength=len(own))
+        place = np.arange(len(own)) - base
+        return cls._from_parents(
+            np.where(own < 0, -1, own + base),
+            owner=owner,
+            spans=np.stack([place, place + 1], axis=1),
+            num_words=len(own),
+        )
+
+    @classmethod
+    def from_constituents(cls, trees: Sequence[Sequence[tuple[int, int]]]) -> NaryBatch:
+        """Build the arrays of constituent trees: nodes are all leaves and then all constituents.
+
+        Args:
+            trees: for each tree the half-open leaf spans of its constituents in preorder, the whole
+                tree first. Single leaves may be among them or not; repeats stand for unary chains,
+                which are one node.
+
+        Returns:
+            The batch, on the CPU.
+
+        Raises:
+            ShapeError: if there is no tree, or spans are not those of one tree in preorder.
+
+        Example:
+            >>> NaryBatch.from_constituents([[(0, 4), (1, 4)]]).level_sizes
+            (4, 1, 1)
+        """
+        if not trees:
+            raise ShapeError("found no tree, expected at least one")
+        found = [_attach(spans, number) for number, spans in enumerate(trees)]
+        leaf_counts = np.array([len(leaves) for leaves, _, _ in found], dtype=np.int64)
+        inner_counts = np.array([len(inner) for _, inner, _ in found], dtype=np.int64)
+        leaves = int(leaf_counts.sum())
+        leaf_owner = np.repeat(np.arange(len(trees)), leaf_counts)
+        inner_owner = np.repeat(np.arange(len(trees)), inner_counts)
+        owner = np.concatenate([leaf_owner, inner_owner])
+        parent = np.array(
+            [
+                *(parent for of_leaves, _, _ in found for parent in of_leaves),
+                *(parent for _, of_inner, _ in found for parent in of_inner),
+            ],
+            dtype=np.int64,
+        )
+        base = leaves + np.cumsum(inner_counts) - inner_counts
+        place = np.arange(leaves) - (np.cumsum(leaf_counts) - leaf_counts)[leaf_owner]
+        inner_spans = [span for _, _, own in found for span in own]
+        return cls._from_parents(
+            np.where(parent < 0, -1, parent + base[owner]),
+            owner=owner,
+            spans=np.concatenate(
+                [
+                    np.stack([place, place + 1], axis=1),
+                    np.array(inner_spans, dtype=np.int64).reshape(-1, 2),
+                ]
+            ),
+            num_words=leaves,
+        )
+
+    @classmethod
+    def _from_parents(
+        cls, parent: IntArray, *, owner: IntArray, spans: IntArray, num_words: int
+    ) -> NaryBatch:
+        """Group nodes by height; `spans` are widened to those of the nodes below."""
+        height = np.zeros(len(parent), dtype=np.int64)
+        first, last = spans.T.copy()
+        missing = np.bincount(parent[parent >= 0], minlength=len(parent))
         ready = [*np.flatnonzero(missing == 0).tolist()]
-        for word in ready:  # grows while it is read
-            parent = int(head[word])
-            if parent < 0:
+        for node in ready:  # grows while it is read
+            above = int(parent[node])
+            if above < 0:
                 continue
-            height[parent] = max(height[parent], height[word] + 1)
-            first[parent] = min(first[parent], first[word])
-            last[parent] = max(last[parent], last[word])
-            missing[parent] -= 1
-            if missing[parent] == 0:
-                ready.append(parent)
-        if len(ready) < len(own):
+            height[above] = max(height[above], height[node] + 1)
+            first[above] = min(first[above], first[node])
+            last[above] = max(last[above], last[node])
+            missing[above] -= 1
+            if missing[above] == 0:
+                ready.append(above)
+        if len(ready) < len(parent):
             stuck = int(owner[np.flatnonzero(missing)[0]])
             raise ShapeError(f"the heads of tree {stuck} lead in a circle, expected a tree")
         order = np.argsort(height, kind="stable")
@@ -495,35 +560,87 @@ class DependencyBatch:
         rank[order] = np.arange(len(order))
         level_sizes = np.bincount(height)
         level_starts = np.cumsum(level_sizes) - level_sizes
-        below = np.flatnonzero(head >= 0)
-        below = below[np.argsort(rank[head[below]], kind="stable")]
-        above = head[below]
+        below = np.flatnonzero(parent >= 0)
+        below = below[np.argsort(rank[parent[below]], kind="stable")]
+        over = parent[below]
+        roots = np.flatnonzero(parent < 0)
         return cls(
+            num_words=num_words,
             owner=torch.from_numpy(owner),
-            roots=torch.from_numpy(np.flatnonzero(head < 0)),
-            spans=torch.from_numpy(np.stack([first - base, last - base], axis=1)),
+            roots=torch.from_numpy(roots[np.argsort(owner[roots])]),
+            spans=torch.from_numpy(np.stack([first, last], axis=1)),
             order=torch.from_numpy(order),
             rank=torch.from_numpy(rank),
             level_sizes=tuple(level_sizes.tolist()),
             children=torch.from_numpy(rank[below]),
-            parents=torch.from_numpy(rank[above] - level_starts[height[above]]),
-            edge_sizes=tuple(np.bincount(height[above], minlength=len(level_sizes)).tolist()),
+            parents=torch.from_numpy(rank[over] - level_starts[height[over]]),
+            edge_sizes=tuple(np.bincount(height[over], minlength=len(level_sizes)).tolist()),
         )
 
     @classmethod
-    def from_chains(cls, lengths: Sequence[int]) -> DependencyBatch:
+    def from_chains(cls, lengths: Sequence[int]) -> NaryBatch:
         """Lay sequences out as chains: the head of each word is the word after it.
 
         Example:
-            >>> DependencyBatch.from_chains([3]).level_sizes
+            >>> NaryBatch.from_chains([3]).level_sizes
             (1, 1, 1)
         """
         return cls.from_heads([[*range(1, length), -1] for length in lengths])
 
-    def to(self, device: torch.device | str) -> DependencyBatch:
+    def to(self, device: torch.device | str) -> NaryBatch:
         """Return the batch with its arrays on `device`."""
         moved = {
             name: getattr(self, name).to(device)
             for name in ("owner", "roots", "spans", "order", "rank", "children", "parents")
         }
-        return DependencyBatch(**moved, level_sizes=self.level_sizes, edge_sizes=self.edge_sizes)
+        return NaryBatch(
+            **moved,
+            num_words=self.num_words,
+            level_sizes=self.level_sizes,
+            edge_sizes=self.edge_sizes,
+        )
+
+
+def _attach(
+    spans: Sequence[tuple[int, int]], number: int
+) -> tuple[list[int], list[int], list[tuple[int, int]]]:
+    """Find the constituent right above every leaf and constituent.
+
+    Args:
+        spans: of one tree, in preorder.
+        number: of the tree, for errors.
+
+    Returns:
+        For each leaf the number of that constituent, for each constituent likewise, -1 at the root;
+        and the spans of the constituents, which are numbered in preorder.
+    """
+    size = spans[0][1] if spans else 0
+    inner: list[tuple[int, int]] = []
+    for span in spans:
+        if span[1] - span[0] > 1 and (not inner or span != inner[-1]):
+            inner.append(span)
+    is_inside = all(0 <= start < end <= size for start, end in spans)
+    in_order = sorted({*inner}, key=lambda span: (span[0], -span[1]))
+    if not spans or spans[0][0] != 0 or not is_inside or inner != in_order:
+        raise ShapeError(
+            f"found the spans {list(spans)[:8]} in tree {number}, expected those of one tree in "
+            "preorder, the whole tree, from 0, first"
+        )
+    of_leaves: list[int] = []
+    of_inner: list[int] = []
+    stack: list[int] = []
+    for leaf in range(size):
+        while stack and inner[stack[-1]][1] <= leaf:
+            stack.pop()
+        while len(of_inner) < len(inner) and inner[len(of_inner)][0] == leaf:
+            start, end = inner[len(of_inner)]
+            above = inner[stack[-1]] if stack else (0, size)
+            if end > above[1]:
+                raise ShapeError(
+                    f"span [{start}, {end}) crosses [{above[0]}, {above[1]}) in tree {number}; the "
+                    "constituents of one tree never cross"
+                )
+            of_inner.append(stack[-1] if stack else -1)
+            stack.append(len(of_inner) - 1)
+        of_leaves.append(stack[-1] if stack else -1)
+    return of_leaves, of_inner, inner

@@ -1,10 +1,11 @@
-"""Networks over trees that carry a word at every node, such as dependency trees.
+"""Networks over trees of any arity: dependencies, with a word at every node, or constituents.
 
 The child-sum Tree-LSTM of Tai, Socher & Manning (2015), equations 2 to 8, and its two relatives: a
 plain cell h = tanh(W x + U s + b), and a gated one in which s takes the place of the state before
-in the GRU of Cho et al. (2014), where s is the sum of the children's states. On a chain, where
-every word has the word before it as its only child, they are `RecurrentNet` in one direction with
-one layer, exactly; weights have the layout of PyTorch's recurrent layers and are copied both ways.
+in the GRU of Cho et al. (2014), where s is the sum of the children's states. A constituent has no
+word: x is 0 there. On a chain, where every word has the word before it as its only child, they are
+`RecurrentNet` in one direction with one layer, exactly; weights have the layout of PyTorch's
+recurrent layers and are copied both ways.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from treenlp.composition.base import check_inputs
-from treenlp.composition.batch import DependencyBatch
+from treenlp.composition.batch import NaryBatch
 from treenlp.composition.encoding import Encoding
 from treenlp.composition.recurrent import CellName, RecurrentNet
-from treenlp.composition.scan import scan_dependencies
+from treenlp.composition.scan import scan_heights
 from treenlp.errors import ConfigError
 
 __all__ = ["ChildSumNet"]
@@ -36,7 +37,7 @@ class ChildSumNet(nn.Module):
 
     Example:
         >>> network = ChildSumNet(input_size=3, hidden_size=4)
-        >>> network(torch.zeros(3, 3), DependencyBatch.from_heads([[1, -1, 1]])).root.shape
+        >>> network(torch.zeros(3, 3), NaryBatch.from_heads([[1, -1, 1]])).root.shape
         torch.Size([1, 4])
     """
 
@@ -75,7 +76,7 @@ class ChildSumNet(nn.Module):
             >>> from treenlp.composition import SequenceBatch
             >>> recurrent, words = RecurrentNet(3, 4, directions=1), torch.randn(5, 3)
             >>> recursive = ChildSumNet.from_recurrent(recurrent)
-            >>> states = recursive(words, DependencyBatch.from_chains([5])).nodes
+            >>> states = recursive(words, NaryBatch.from_chains([5])).nodes
             >>> wanted = recurrent(words, SequenceBatch.from_lengths([5])).nodes
             >>> torch.allclose(states, wanted, atol=1e-6)
             True
@@ -99,28 +100,31 @@ class ChildSumNet(nn.Module):
                 theirs.copy_(own)
         return network
 
-    def forward(self, words: Tensor, batch: DependencyBatch) -> Encoding:
-        """Encode every word with all that is below it.
+    def forward(self, words: Tensor, batch: NaryBatch) -> Encoding:
+        """Encode every node with all that is below it.
 
         Words are cast to the type of the parameters; autocast does not reach inside.
 
         Args:
-            words: (N, input_size) word vectors, in the numbering of `batch`.
+            words: (batch.num_words, input_size) word vectors, in the numbering of `batch`.
             batch: the trees over them.
 
         Returns:
-            As nodes the state of each word.
+            The vectors of all nodes, in the numbering of `batch`.
 
         Raises:
             ShapeError: if `words` does not fit the batch or the input size.
         """
-        check_inputs(words, len(batch.owner), self.input_size, of="word")
+        check_inputs(words, batch.num_words, self.input_size, of="word")
         cell, width = _CELLS[self.cell]
         with torch.autocast(words.device.type, enabled=False):
             own = torch.addmm(
                 self.bias_input, words.to(self.weight_input.dtype), self.weight_input.t()
             )
-            states = scan_dependencies(
+            wordless = len(batch.owner) - batch.num_words
+            if wordless:
+                own = torch.cat([own, self.bias_input.expand(wordless, -1)])
+            states = scan_heights(
                 cell, own, width * self.hidden_size, batch, self.weight_state, self.bias_state
             )
         nodes = states[:, : self.hidden_size]

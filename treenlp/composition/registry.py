@@ -39,11 +39,12 @@ class Network:
 
     Attributes:
         make: gets the width of word vectors and that of the vectors it returns.
-        reads: the batches it takes: `TreeBatch`, `SequenceBatch` or `DependencyBatch`.
+        reads: the batches it takes: "trees" `TreeBatch`, "sequences" `SequenceBatch`,
+            "dependencies" and "constituents" `NaryBatch`.
     """
 
     make: Callable[[int, int], nn.Module]
-    reads: Literal["trees", "sequences", "dependencies"]
+    reads: Literal["trees", "sequences", "dependencies", "constituents"]
 
 
 NETWORKS: dict[str, Network] = {
@@ -57,6 +58,9 @@ NETWORKS: dict[str, Network] = {
     "child-sum-plain": Network(make=partial(ChildSumNet, cell="plain"), reads="dependencies"),
     "child-sum-lstm": Network(make=partial(ChildSumNet, cell="lstm"), reads="dependencies"),
     "child-sum-gru": Network(make=partial(ChildSumNet, cell="gru"), reads="dependencies"),
+    "constituent-plain": Network(make=partial(ChildSumNet, cell="plain"), reads="constituents"),
+    "constituent-lstm": Network(make=partial(ChildSumNet, cell="lstm"), reads="constituents"),
+    "constituent-gru": Network(make=partial(ChildSumNet, cell="gru"), reads="constituents"),
 }
 """All networks; what they read is the only difference that a user of one has to know."""
 

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from treenlp.composition.batch import DependencyBatch, TreeBatch
+from treenlp.composition.batch import NaryBatch, TreeBatch
 
-__all__ = ["BinaryCell", "ChildSumCell", "scan_dependencies", "scan_levels"]
+__all__ = ["BinaryCell", "ChildSumCell", "scan_heights", "scan_levels"]
 
 BinaryCell = Callable[..., Tensor]
 """A pure function of the states (m, 2, S) of m nodes' children, of the nodes' own inputs (m, G) if
@@ -70,16 +70,16 @@ def scan_levels(
     return states
 
 
-def scan_dependencies(
-    cell: ChildSumCell, words: Tensor, size: int, batch: DependencyBatch, *parameters: Tensor
+def scan_heights(
+    cell: ChildSumCell, words: Tensor, size: int, batch: NaryBatch, *parameters: Tensor
 ) -> Tensor:
-    """Compute the states of all nodes of trees that carry a word at every node.
+    """Compute the states of all nodes of trees of any arity.
 
     Args:
         cell: computes nodes from their words and children; gets no children at height 0.
-        words: (N, G) what the cell gets of each word, in the numbering of `batch`.
+        words: (N, G) what the cell gets of each node, in the numbering of `batch`.
         size: width S of a state.
-        batch: the trees over the words.
+        batch: the trees.
         *parameters: what the cell gets beside; gradients flow to these.
 
     Returns:

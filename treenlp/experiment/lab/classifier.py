@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from treenlp.composition import (
     NETWORKS,
-    DependencyBatch,
+    NaryBatch,
     SequenceBatch,
     TreeBatch,
     make_network,
@@ -46,7 +46,7 @@ class Step:
         leaves: (L, D) float32 vectors of the leaves of the step's sentences, or what tuned ones are
             made of.
         places: (N,) int64 leaves in the order in which the network reads them.
-        batch: of trees, sequences or dependencies.
+        batch: of trees, sequences, dependencies or constituents.
         targets: (V,) class of each vector that the network returns, or `UNLABELLED`.
         roots: (B,) the vector of each whole sentence.
         root_targets: (B,) their classes.
@@ -59,7 +59,7 @@ class Step:
 
     leaves: Tensor | LeafPieces
     places: Tensor
-    batch: TreeBatch | SequenceBatch | DependencyBatch
+    batch: TreeBatch | SequenceBatch | NaryBatch
     targets: Tensor
     roots: Tensor
     root_targets: Tensor
@@ -210,11 +210,13 @@ class ClassifierTask:
     def _nodes(self, items: Sequence[Item]) -> Step:
         """Trees or dependencies: every node is a phrase, the words below it."""
         if self.reads == "trees":
-            batch: TreeBatch | DependencyBatch = TreeBatch.from_shapes(
+            batch: TreeBatch | NaryBatch = TreeBatch.from_shapes(
                 [item.shape(self.trees) for item in items]
             )
+        elif self.reads == "constituents":
+            batch = NaryBatch.from_constituents([item.constituents(self.trees) for item in items])
         else:
-            batch = DependencyBatch.from_heads([item.heads for item in items])
+            batch = NaryBatch.from_heads([item.heads for item in items])
         labels = [item.labels if self.phrases else {} for item in items]
         targets = carry_labels(labels, batch.spans, batch.owner)
         whole = self._answers(items)

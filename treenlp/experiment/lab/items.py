@@ -16,7 +16,7 @@ from treenlp.experiment.lab.leaves import TunedLeaves
 from treenlp.text import Lang
 from treenlp.trees import Tree, dependencies
 
-__all__ = ["Corpus", "Item"]
+__all__ = ["Corpus", "Item", "preorder_spans"]
 
 _CONTROLS: tuple[ControlName, ...] = ("right", "left", "balanced", "random")
 _TOP = "TEXT"
@@ -35,6 +35,7 @@ class Item:
         candidates: classes that it is chosen from; empty means all.
         second: the other sentence of a pair; the answer stands in the first one.
         heads: head of each leaf in the parser's tree, -1 at the root; empty if that is not known.
+        phrases: spans of the constituents of the parser's tree in preorder, of any arity; likewise.
         kind: what makes it hard, where the corpus says so.
     """
 
@@ -46,6 +47,7 @@ class Item:
     candidates: tuple[int, ...] = ()
     second: Item | None = None
     heads: tuple[int, ...] = ()
+    phrases: tuple[tuple[int, int], ...] = ()
     kind: str = ""
 
     @classmethod
@@ -76,6 +78,7 @@ class Item:
             shapes={"parsed": TreeShape.from_tree(tree)},
             root=0,
             heads=tuple(heads),
+            phrases=preorder_spans(tree),
         )
 
     @property
@@ -94,6 +97,20 @@ class Item:
             f"found no trees of the kind {kind!r}, expected one of: "
             f"{', '.join((*self.shapes, *_CONTROLS))}"
         )
+
+    def constituents(self, kind: str) -> Sequence[tuple[int, int]]:
+        """Return the spans of a tree in preorder; only the parser's trees are more than binary."""
+        if kind == "parsed" and self.phrases:
+            return self.phrases
+        shape = self.shape(kind)
+        spans = list(zip(shape.starts.tolist(), shape.ends.tolist(), strict=True))
+        return spans or [(0, self.size)]
+
+
+def preorder_spans(tree: Tree) -> tuple[tuple[int, int], ...]:
+    """Spans of all constituents that are more than one leaf, or of the one leaf."""
+    spans = tuple((found.start, found.end) for found in tree.constituents())
+    return tuple(span for span in spans if span[1] - span[0] > 1) or ((0, 1),)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -161,7 +161,8 @@ def cells_of(config: ExperimentConfig) -> list[Cell]:
 def _kinds_of_trees(model: str, trees: Sequence[str]) -> Sequence[str]:
     """Which of these a model reads; dependencies are those of the parser's trees."""
     reads = "sequences" if model in BASELINES else NETWORKS[model].reads
-    return {"trees": trees, "sequences": (_NO_TREES,), "dependencies": ("parsed",)}[reads]
+    own = {"sequences": (_NO_TREES,), "dependencies": ("parsed",)}
+    return own.get(reads, trees)
 
 
 def run_experiment(

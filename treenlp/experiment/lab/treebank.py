@@ -16,7 +16,7 @@ from treenlp.data.phrases import read_phrases
 from treenlp.data.sentiment import SentimentTree, read_sst
 from treenlp.errors import DataError
 from treenlp.experiment.lab.config import DataConfig
-from treenlp.experiment.lab.items import Corpus, Item
+from treenlp.experiment.lab.items import Corpus, Item, preorder_spans
 from treenlp.experiment.lab.leaves import SentenceLeaves
 from treenlp.experiment.meaning_stage import parse_cached
 from treenlp.parsing.parser import load_parser, load_trunk
@@ -61,10 +61,12 @@ def read_sst_corpus(
         {"gold": TreeShape.from_tree(item.tree)} if "gold" in trees else {} for item in found
     ]
     heads: list[tuple[int, ...]] = [() for _ in found]
+    by_parser: list[tuple[tuple[int, int], ...]] = [() for _ in found]
     if "parsed" in trees:
         say("parsing the treebank")
         parsed = parse_cached(cache / "trees.txt", sentences, parser)
         heads = [dependencies(tree, "en") for tree in parsed]
+        by_parser = [preorder_spans(tree) for tree in parsed]
         for own, tree, sentence in zip(shapes, parsed, sentences, strict=True):
             if leaf_offsets(tree, sentence) == list(sentence.atoms):
                 own["parsed"] = TreeShape.from_tree(tree)
@@ -91,6 +93,7 @@ def read_sst_corpus(
             labels=span_labels(sentence.tree),
             root=sentence.label,
             heads=heads[n],
+            phrases=by_parser[n],
         )
         for n, sentence in enumerate(found)
     ]
