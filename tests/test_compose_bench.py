@@ -71,5 +71,5 @@ def test_the_command_refuses_what_cannot_be_timed() -> None:
     assert "found --trees 0, expected 1 or more" in str(result.exception)
     result = CliRunner().invoke(app, ["bench", "compose", "--device", "abacus"])
     assert isinstance(result.exception, ConfigError)
-    assert "found --device 'abacus', which torch cannot use" in str(result.exception)
+    assert "found the device 'abacus', which torch cannot use" in str(result.exception)
     assert "compose" in CliRunner().invoke(app, ["bench", "--help"]).output

@@ -34,6 +34,7 @@ from treenlp.disambiguation import (
     may_be_decided,
     may_count,
 )
+from treenlp.encoder.device import check_device
 from treenlp.errors import ConfigError, InputError, ModelError, TreenlpError
 from treenlp.parsing.parser import JOINT, join_stretches, load_parser, load_trunk
 from treenlp.tasks.reader import TreeMeaning, load_meaning
@@ -264,12 +265,14 @@ def load(
 
     Raises:
         ModelError: if the model is missing, damaged or of another version.
+        ConfigError: if torch cannot use the device.
 
     Example:
         >>> nlp = load()  # doctest: +SKIP
         >>> nlp("两个大学的老师").sentences[0].readings[0].tree  # doctest: +SKIP
         '(NP (QP (CD 两) (CLP (M 个))) (DNP (NP (NN 大学)) (DEG 的)) (NP (NN 老师)))'
     """
+    check_device(device)
     directory = model_directory(model)
     trunk = load_trunk(directory)
     frontend = load_parser(directory, device, trunk=trunk)

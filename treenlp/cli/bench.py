@@ -41,17 +41,13 @@ def compose(
     """
     import torch
 
+    from treenlp.encoder.device import check_device
     from treenlp.experiment.compose_bench import bench_compose, sst_shapes
 
     for name, value in (("--trees", trees), ("--rounds", rounds), ("--threads", threads)):
         if value < 1:
             raise ConfigError(f"found {name} {value}, expected 1 or more")
-    try:
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
-        raise ConfigError(
-            f"found --device {device!r}, which torch cannot use ({error}); give cpu or another one"
-        ) from error
+    check_device(device)
     torch.set_num_threads(threads)
     shows = sys.stderr.isatty()
 

@@ -41,6 +41,9 @@ def run(
         str,
         typer.Option("--model", help="Model whose trunk makes the leaves and whose parser trees."),
     ] = "zh-en-1",
+    device: Annotated[
+        str, typer.Option("--device", help="A torch device for the networks, such as cpu or cuda.")
+    ] = "cpu",
 ) -> None:
     """Run every cell of an experiment; started again it goes on where it stopped.
 
@@ -88,6 +91,7 @@ def run(
             output,
             model=model_directory(model),
             cache=cache,
+            device=device,
             report=report,
             say=lambda text: console.print(f"treenlp: {text}", highlight=False),
         )

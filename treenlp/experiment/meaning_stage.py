@@ -25,8 +25,8 @@ from torch.nn import functional as F
 
 from treenlp.composition import TreeShape
 from treenlp.encoder import Pieces, PieceTokenizer, Trunk, run_layers
+from treenlp.encoder.device import has_fast_bfloat16
 from treenlp.encoder.pieces import BEGIN, END, PAD
-from treenlp.encoder.precision import has_fast_bfloat16
 from treenlp.errors import ConfigError, DataError
 from treenlp.experiment.planning import cut_by_size, plan_batches
 from treenlp.tasks.meaning import Judgement, MeaningBatch, MeaningModel, leaf_piece_ranges

@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from treenlp.data.dependencies import GoldSentence, attachment_cases
 from treenlp.data.sentiment import Review, SentimentTree
 from treenlp.data.similarity import SentencePair
+from treenlp.encoder.device import check_device
 from treenlp.errors import InputError, ModelError
 from treenlp.experiment.calibration import expected_error
 from treenlp.experiment.planning import cut_by_size
@@ -134,7 +135,9 @@ class System:
 
         Raises:
             ModelError: if a file is missing, damaged or of another version.
+            ConfigError: if torch cannot use the device.
         """
+        check_device(device)
         trunk = load_trunk(folder)
         has_meaning = "meaning" in read_model_config(folder)
         return cls(

@@ -21,7 +21,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from treenlp.encoder.precision import has_fast_bfloat16
+from treenlp.encoder.device import has_fast_bfloat16
 from treenlp.errors import ConfigError, TreenlpError
 from treenlp.experiment.processes import Processes
 
@@ -344,8 +344,11 @@ def _resume(
     with torch.no_grad():
         for name, parameter in named:
             parameter.copy_(tensors[f"model.{name}"])
+            # a copy, on the parameter's device; the optimizer counts steps on the CPU
             state = {
-                key: tensors[f"{key}.{name}"].clone()
+                key: tensors[f"{key}.{name}"].to(
+                    "cpu" if key == "step" else parameter.device, copy=True
+                )
                 for key in ("step", "exp_avg", "exp_avg_sq")
                 if f"{key}.{name}" in tensors
             }

@@ -15,8 +15,8 @@ from torch.nn import functional as F
 
 from treenlp.encoder import PieceTokenizer, Trunk, TrunkConfig, load_table, load_weights
 from treenlp.encoder.blank import without_initial_weights
+from treenlp.encoder.device import has_fast_bfloat16
 from treenlp.encoder.low_rank import AdaptedLayer
-from treenlp.encoder.precision import has_fast_bfloat16
 from treenlp.errors import ModelError
 from treenlp.parsing.atoms import AtomBatch
 from treenlp.parsing.chart import NEG, ChartScores

@@ -67,6 +67,20 @@ class Step:
     barred: Tensor | None = None
     sides: Tensor | None = None
 
+    def to(self, device: torch.device | str) -> Step:
+        """Return the batch with its arrays on `device`."""
+        return Step(
+            leaves=self.leaves.to(device),
+            places=self.places.to(device),
+            batch=self.batch.to(device),
+            targets=self.targets.to(device),
+            roots=self.roots.to(device),
+            root_targets=self.root_targets.to(device),
+            owner=self.owner.to(device),
+            barred=None if self.barred is None else self.barred.to(device),
+            sides=None if self.sides is None else self.sides.to(device),
+        )
+
 
 class PairFeatures(nn.Module):
     """Two vectors to one that says how they differ.
@@ -157,11 +171,12 @@ class ClassifierTask:
         batch_size: int,
         steps: int,
         seed: int,
+        device: str = "cpu",
     ) -> None:
         """Plan the batches.
 
         Args:
-            model: to be trained.
+            model: to be trained, on `device`.
             corpus: whose vectors are read.
             items: to learn from.
             network: its name, which says what it reads.
@@ -171,8 +186,10 @@ class ClassifierTask:
             batch_size: sentences in a batch.
             steps: in all.
             seed: of the order.
+            device: to which batches go.
         """
         self.model = model
+        self.device = device
         self.items = items
         self.vectors = None if leaves == "tuned" else corpus.vectors[leaves]
         self.tuned = corpus.tuned
@@ -187,11 +204,11 @@ class ClassifierTask:
         self.plan = [chosen for _, chosen in plan]
 
     def batch(self, step: int) -> Step:
-        """Batch of a step."""
-        return self.make([self.items[n] for n in self.plan[step]])
+        """Batch of a step, on the device."""
+        return self.make([self.items[n] for n in self.plan[step]]).to(self.device)
 
     def make(self, items: Sequence[Item]) -> Step:
-        """Put sentences together, or pairs of them."""
+        """Put sentences together, or pairs of them; on the CPU."""
         read = self._sequences if self.reads == "sequences" else self._nodes
         seconds = [item.second for item in items if item.second is not None]
         if not seconds:
@@ -316,7 +333,7 @@ def grade_shares(grades: Tensor, steps: int) -> Tensor:
         >>> grade_shares(torch.tensor([0.625]), 5).tolist()
         [[0.0, 0.0, 0.5, 0.5, 0.0]]
     """
-    places = grades[:, None] * (steps - 1) - torch.arange(steps)
+    places = grades[:, None] * (steps - 1) - torch.arange(steps, device=grades.device)
     return (1.0 - places.abs()).clamp_min(0.0)
 
 
@@ -355,7 +372,7 @@ def answer(task: ClassifierTask, items: Sequence[Item]) -> Answers:
     for at in range(0, len(items), _MEASURED_TOGETHER):
         part = items[at : at + _MEASURED_TOGETHER]
         step = task.make(part)
-        logits = task.model(step)
+        logits = task.model(step.to(task.device)).cpu()
         best = logits.argmax(-1)
         targets = step.targets
         if task.is_graded:

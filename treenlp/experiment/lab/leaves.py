@@ -54,6 +54,16 @@ class LeafPieces:
     leaf: Tensor
     num_leaves: int
 
+    def to(self, device: torch.device | str) -> LeafPieces:
+        """Return the batch with its arrays on `device`."""
+        return LeafPieces(
+            hidden=self.hidden.to(device),
+            mask=self.mask.to(device),
+            pieces=self.pieces.to(device),
+            leaf=self.leaf.to(device),
+            num_leaves=self.num_leaves,
+        )
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TunedLeaves:
@@ -114,10 +124,12 @@ class LeafEncoder(nn.Module):
         rate = self.dropout if self.training else 0.0
         hidden = run_layers(list(self.layers), batch.hidden, batch.mask, rate)
         hidden = hidden.flatten(0, 1)
+        read = hidden[batch.pieces]
         sums = hidden.new_zeros(batch.num_leaves, hidden.shape[-1])
-        sums = sums.index_add(0, batch.leaf, hidden[batch.pieces])
-        counts = torch.bincount(batch.leaf, minlength=batch.num_leaves).clamp_min(1)
-        return sums / counts.unsqueeze(-1)
+        sums = sums.index_add(0, batch.leaf, read)
+        counts = hidden.new_zeros(batch.num_leaves)
+        counts = counts.index_add(0, batch.leaf, read.new_ones(len(read)))
+        return sums / counts.clamp_min(1.0).unsqueeze(-1)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -13,6 +13,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +23,7 @@ import torch
 from safetensors.torch import load_file
 
 from treenlp.composition import NETWORKS
+from treenlp.encoder.device import check_device
 from treenlp.errors import ConfigError, DataError
 from treenlp.experiment.lab.baselines import count_neighbours
 from treenlp.experiment.lab.classifier import Answers, ClassifierTask, PhraseClassifier, answer
@@ -171,6 +173,7 @@ def run_experiment(
     *,
     model: Path | None = None,
     cache: Path | None = None,
+    device: str = "cpu",
     report: Callable[[RunProgress], None] = lambda progress: None,
     say: Callable[[str], None] = lambda text: None,
 ) -> None:
@@ -182,12 +185,14 @@ def run_experiment(
         model: folder whose trunk makes the leaves and whose parser the trees (sst, blanks).
         cache: folder of leaf vectors and trees, which several experiments may share; None puts it
             into `folder`.
+        device: where the networks are, such as "cpu" or "cuda"; the leaves are made on the CPU.
         report: called after every run.
         say: gets a line about other long work.
 
     Raises:
-        ConfigError: if the folder belongs to another config.
+        ConfigError: if the folder belongs to another config, or torch cannot use the device.
     """
+    check_device(device)
     processes = Processes.current()
     if processes.is_first:
         claim(folder, config)
@@ -206,7 +211,8 @@ def run_experiment(
                 corpora[cell.corpus] = _corpus(config, folder, cell, model, at, say)
                 if processes.is_first:
                     processes.wait()
-            for run, dev in _run_cell(folder / cell.name, cell, corpora[cell.corpus], config):
+            corpus = corpora[cell.corpus]
+            for run, dev in _run_cell(folder / cell.name, cell, corpus, config, device):
                 done += 1
                 report(RunProgress(done=done, total=total, cell=cell.name, run=run, dev=dev))
         else:
@@ -296,7 +302,7 @@ def _runs(folder: Path, cell: Cell, config: ExperimentConfig) -> list[Path]:
 
 
 def _run_cell(
-    folder: Path, cell: Cell, corpus: Corpus, config: ExperimentConfig
+    folder: Path, cell: Cell, corpus: Corpus, config: ExperimentConfig, device: str
 ) -> Iterator[tuple[str, float]]:
     """Search, then run every seed with the settings of the best trial."""
     if cell.model in BASELINES:
@@ -304,16 +310,17 @@ def _run_cell(
             result = _count(folder / f"seed-{seed}", cell, corpus, seed=seed)
             yield f"seed-{seed}", result["dev"]
         return
+    run = partial(_run, device=device)
     best, highest = config.learn, -1.0
     for n in range(config.search.trials):
         learn = _draw(config, n)
-        result = _run(folder / f"trial-{n}", cell, corpus, config, learn, seed=0, is_trial=True)
+        result = run(folder / f"trial-{n}", cell, corpus, config, learn, seed=0, is_trial=True)
         if result["dev"] > highest:
             best = replace(learn, epochs=config.learn.epochs)
             highest = result["dev"]
         yield f"trial-{n}", result["dev"]
     for seed in range(config.grid.seeds):
-        result = _run(folder / f"seed-{seed}", cell, corpus, config, best, seed=seed)
+        result = run(folder / f"seed-{seed}", cell, corpus, config, best, seed=seed)
         yield f"seed-{seed}", result["dev"]
 
 
@@ -338,6 +345,7 @@ def _run(
     learn: LearnConfig,
     *,
     seed: int,
+    device: str,
     is_trial: bool = False,
 ) -> dict[str, Any]:
     """Train once, keep the best weights on dev and, unless it is a trial, score the test set."""
@@ -369,7 +377,7 @@ def _run(
         learn.dropout,
         compares=config.data.task == "pairs",
         encoder=None if tuned is None else LeafEncoder(tuned.layers, _LAYER_DROPOUT),
-    )
+    ).to(device)
     phrases = config.data.phrases and config.data.task == "sst"
     task = ClassifierTask(
         model,
@@ -382,6 +390,7 @@ def _run(
         batch_size=learn.batch_size,
         steps=training.batches,
         seed=seed,
+        device=device,
     )
     dev = corpus.parts["dev"]
     fit(
