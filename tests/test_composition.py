@@ -32,8 +32,10 @@ from treenlp.composition import (
     ControlName,
     DeepRecursiveNet,
     Encoding,
+    MatrixVectorNet,
     NaryBatch,
     SequenceBatch,
+    TensorNetwork,
     TreeBatch,
     TreeShape,
     control_shape,
@@ -288,6 +290,31 @@ def test_twenty_thousand_levels_deep(name: str) -> None:
     assert torch.isfinite(root).all()
     assert leaves.grad is not None
     assert torch.isfinite(leaves.grad).all()
+
+
+@pytest.mark.parametrize("hidden_size", [16, 128])
+def test_new_matrices_of_wide_leaves_are_near_the_identity(hidden_size: int) -> None:
+    cell = make_composition("matrix-vector", 384, hidden_size)
+    assert isinstance(cell, MatrixVectorNet)
+    change = cell.leaf_matrices(torch.randn(20, 384)) - torch.eye(hidden_size)
+    assert torch.linalg.matrix_norm(change, 2).max() < 0.5
+    assert not torch.allclose(change, torch.zeros(()), atol=1e-3)
+
+
+def test_a_step_of_adam_moves_a_node_by_the_tensor_no_more_than_by_the_matrix() -> None:
+    """The largest change of p before tanh when each entry moves by the rate, children all 1."""
+    cell = make_composition("tensor", 3, 8)
+    assert isinstance(cell, TensorNetwork)
+    children, rate = torch.ones(16), 1e-3
+    of_weight = (torch.full_like(cell.weight, rate) @ children).max().item()
+    slices = torch.full_like(cell.tensor, rate)
+    with torch.no_grad():
+        for parameter in cell.parameters():
+            parameter.zero_()
+        cell.leaf.bias.fill_(20.0)  # tanh: 1
+        cell.tensor.copy_(slices)
+        found = cell(torch.zeros(2, 3), TreeBatch.from_shapes([TreeShape.from_splits([1], 2)]))
+    assert torch.atanh(found.root).max().item() == pytest.approx(of_weight, rel=1e-4)
 
 
 @every_cell

@@ -84,9 +84,7 @@ def gradients(task: ClassifierTask) -> list[Tensor]:
 
 @pytest.mark.parametrize("tuned", [False, True])
 @pytest.mark.parametrize("network", NETWORKS)
-def test_no_tensor_stays_behind(
-    network: str, tuned: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_tensor_stays_behind(network: str, tuned: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Operations between two devices raise; that of tensors without content needs no card."""
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # unknown there
     task = task_of(network, device="meta", tuned=tuned)

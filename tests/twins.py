@@ -66,7 +66,7 @@ def tensor_twin(cell: nn.Module, leaves: Tensor, tree: Nested) -> Spans:
 
     def compose(b: Tensor, c: Tensor) -> Tensor:
         both = torch.cat([b, c])
-        bilinear = torch.stack([both @ part @ both for part in cell.tensor])
+        bilinear = torch.stack([both @ part @ both for part in cell.tensor]) / len(both)
         return torch.tanh(bilinear + cell.weight @ both + cell.bias)
 
     return _visit(tree, _leaf_vectors(cell, leaves), compose)

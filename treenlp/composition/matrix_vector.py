@@ -9,6 +9,8 @@ they give for low rank, U V plus a diagonal.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -33,7 +35,8 @@ class MatrixVectorNet(Composition):
     def __init__(self, input_size: int, hidden_size: int, rank: int = 3) -> None:
         """Create the parameters; `rank` is that of the leaves' matrices, diagonal left out.
 
-        A new network's matrices are near the identity, as in the paper.
+        A new network's matrices are near the identity, as in the paper, for leaves of any width
+        whose entries are about 1: farther away, their products up a deep tree explode.
         """
         super().__init__(input_size, hidden_size)
         self.rank = rank
@@ -45,7 +48,8 @@ class MatrixVectorNet(Composition):
         nn.init.xavier_uniform_(self.weight)
         nn.init.xavier_uniform_(self.leaf.weight)
         nn.init.zeros_(self.leaf.bias)
-        nn.init.uniform_(self.factors.weight, -0.1, 0.1)
+        bound = 0.5 / math.sqrt(input_size * hidden_size)  # factors of length 0.3
+        nn.init.uniform_(self.factors.weight, -bound, bound)
         nn.init.zeros_(self.factors.bias)
         half = 0.5 * torch.eye(hidden_size)
         with torch.no_grad():
@@ -54,14 +58,18 @@ class MatrixVectorNet(Composition):
 
     def node_states(self, leaves: Tensor, batch: TreeBatch) -> Tensor:
         """Hidden states (N, hidden_size) of all nodes: the vectors, not the matrices."""
+        vectors = torch.tanh(self.leaf(leaves))
+        states = torch.cat([vectors, self.leaf_matrices(leaves).flatten(1)], 1)
+        found = scan_levels(_compose, states, batch, self.weight, self.bias, self.matrix_weight)
+        return found[:, : self.hidden_size]
+
+    def leaf_matrices(self, leaves: Tensor) -> Tensor:
+        """Matrices (N_leaves, hidden_size, hidden_size) of leaves (N_leaves, input_size)."""
         size = self.hidden_size
         factors = self.factors(leaves).view(-1, 2 * self.rank + 1, size)
         left, right = factors[:, : self.rank], factors[:, self.rank : -1]
         identity = torch.eye(size, dtype=leaves.dtype, device=leaves.device)
-        matrix = left.transpose(1, 2) @ right + torch.diag_embed(factors[:, -1]) + identity
-        states = torch.cat([torch.tanh(self.leaf(leaves)), matrix.flatten(1)], 1)
-        found = scan_levels(_compose, states, batch, self.weight, self.bias, self.matrix_weight)
-        return found[:, :size]
+        return left.transpose(1, 2) @ right + torch.diag_embed(factors[:, -1]) + identity
 
 
 def _compose(children: Tensor, weight: Tensor, bias: Tensor, matrix_weight: Tensor) -> Tensor:

@@ -2,7 +2,10 @@
 
 Socher et al. (2013), "Recursive Deep Models for Semantic Compositionality Over a Sentiment
 Treebank", section 4.3: p = f([b; c]^T V [b; c] + W [b; c]) with f = tanh, one slice of V for each
-entry of p. Departures: a bias, and leaves brought to the width of nodes by tanh(U x + d).
+entry of p. Departures: a bias, and leaves brought to the width of nodes by tanh(U x + d); and the
+tensor is kept 2 H times as large as V. An optimizer that moves every parameter by about its rate,
+such as Adam, then moves p by V no more than by W, which has 2 H times fewer parameters for each
+entry of p; without that, rates at which the other networks learn throw this one about.
 """
 
 from __future__ import annotations
@@ -29,16 +32,16 @@ class TensorNetwork(RecursiveNet):
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
-        """Create the parameters: those of the recursive network, the tensor near 0."""
+        """Create the parameters: those of the recursive network, V near 0."""
         super().__init__(input_size, hidden_size)
         self.tensor = nn.Parameter(torch.empty(hidden_size, 2 * hidden_size, 2 * hidden_size))
-        bound = 1.0 / (4 * hidden_size)
-        nn.init.uniform_(self.tensor, -bound, bound)
+        nn.init.uniform_(self.tensor, -0.5, 0.5)
 
     def node_states(self, leaves: Tensor, batch: TreeBatch) -> Tensor:
         """Hidden states (N, hidden_size) of all nodes."""
         hidden = torch.tanh(self.leaf(leaves))
-        return scan_levels(_compose, hidden, batch, self.weight, self.bias, self.tensor)
+        tensor = self.tensor / (2 * self.hidden_size)
+        return scan_levels(_compose, hidden, batch, self.weight, self.bias, tensor)
 
 
 def _compose(children: Tensor, weight: Tensor, bias: Tensor, tensor: Tensor) -> Tensor:
