@@ -98,7 +98,11 @@ def test_no_tensor_stays_behind(network: str, tuned: bool, monkeypatch: pytest.M
 @needs_card
 @pytest.mark.parametrize("tuned", [False, True])
 @pytest.mark.parametrize("network", NETWORKS)
-def test_a_card_gives_the_gradients_of_the_cpu(network: str, tuned: bool) -> None:
+def test_a_card_gives_the_gradients_of_the_cpu(
+    network: str, tuned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # cuDNN's recurrent networks round to TF32 unless told otherwise: 1e-4 instead of 1e-6.
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     here = gradients(task_of(network, device="cpu", tuned=tuned))
     there = gradients(task_of(network, device="cuda", tuned=tuned))
     assert len(here) == len(there)
@@ -138,7 +142,7 @@ def test_a_pipeline_says_the_same_on_a_card(text: str) -> None:
     for one, other in zip(here.sentences, there.sentences, strict=True):
         assert [r.tree for r in one.readings] == [r.tree for r in other.readings]
         for ours, theirs in zip(one.readings, other.readings, strict=True):
-            assert theirs.probability == pytest.approx(ours.probability, abs=2e-3)
+            assert theirs.prob == pytest.approx(ours.prob, abs=2e-3)
 
 
 @pytest.mark.parametrize("device", ["abacus", "cuda:99"])

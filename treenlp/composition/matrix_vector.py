@@ -69,7 +69,7 @@ class MatrixVectorNet(Composition):
         factors = self.factors(leaves).view(-1, 2 * self.rank + 1, size)
         left, right = factors[:, : self.rank], factors[:, self.rank : -1]
         identity = torch.eye(size, dtype=leaves.dtype, device=leaves.device)
-        return left.transpose(1, 2) @ right + torch.diag_embed(factors[:, -1]) + identity
+        return torch.baddbmm(torch.diag_embed(factors[:, -1]) + identity, left.mT, right)
 
 
 def _compose(children: Tensor, weight: Tensor, bias: Tensor, matrix_weight: Tensor) -> Tensor:
