@@ -76,7 +76,11 @@ class WordMeaning:
     """The mean of a few words' sentiment; words are alike if they share characters."""
 
     def judge(
-        self, sentences: Sequence[Sentence], trees: Sequence[Sequence[Tree]]
+        self,
+        sentences: Sequence[Sentence],
+        trees: Sequence[Sequence[Tree]],
+        *,
+        spans: bool = True,
     ) -> list[list[TreeMeaning]]:
         return [
             [self._of(tree, sentence) for tree in own]

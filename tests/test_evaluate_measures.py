@@ -68,9 +68,13 @@ class NodeMeaning(WordMeaning):
         return found
 
     def judge(
-        self, sentences: Sequence[Sentence], trees: Sequence[Sequence[Tree]]
+        self,
+        sentences: Sequence[Sentence],
+        trees: Sequence[Sequence[Tree]],
+        *,
+        spans: bool = True,
     ) -> list[list[TreeMeaning]]:
-        found = super().judge(sentences, trees)
+        found = super().judge(sentences, trees, spans=spans)
         return [
             [replace(m, distribution=self._share(t.leaves)) for m, t in zip(row, own, strict=True)]
             for row, own in zip(found, trees, strict=True)

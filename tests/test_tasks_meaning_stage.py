@@ -21,6 +21,7 @@ from treenlp.experiment.meaning_stage import (
     PieceStore,
     Source,
     TextExample,
+    judge_phrases,
     measure_pairs,
     measure_phrases,
     measure_texts,
@@ -207,6 +208,27 @@ def test_training_learns_every_task_and_resumes(
     assert fit(parted, parted, config, tmp_path / "parted")
     for left, right in zip(task.parameters(), parted.parameters(), strict=True):
         torch.testing.assert_close(left, right)
+
+
+def test_phrases_are_judged_beside_their_pieces(store: PieceStore, trunk: Trunk) -> None:
+    task = task_of(store, trunk).eval()
+    examples = [example for example in examples_of(task, "phrases") if example.root != 3]  # type: ignore[attr-defined]
+    logits, phrases, labels = judge_phrases(task, examples)  # type: ignore[arg-type]
+    spelled = [" ".join(WORDS[piece] for piece in phrase.ids) for phrase in phrases]
+    assert sorted(zip(spelled, labels, strict=True)) == [
+        ("a bad film", 2),
+        ("a bad film .", 0),
+        ("a good film", 2),
+        ("a good film .", 4),
+        ("bad .", 1),
+        ("bad film", 0),
+        ("good film", 4),
+    ]
+    step = task.make(examples[:1])
+    spans = step.batch.trees.spans.tolist()
+    nodes = task.judge(step).node_logits
+    for text, span in (("good film", [1, 3]), ("a good film .", [0, 4])):
+        torch.testing.assert_close(logits[spelled.index(text)], nodes[spans.index(span)])
 
 
 def test_an_empty_or_mixed_source_is_refused(store: PieceStore, trunk: Trunk) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -219,6 +220,46 @@ def test_every_reading_of_a_sentence_meets_the_same_whole(tiny: Path) -> None:
         assert (own[0].distribution != alone[0].distribution) is is_english
 
 
+def test_phrases_of_an_english_sentence_are_read_by_themselves(tiny: Path) -> None:
+    reader, spy, trees_alone = spied(tiny)
+    spy.config = replace(spy.config, phrase_tree=0.4, phrase_view=0.8)
+    tokenizer = PieceTokenizer.load(tiny / "tokenizer.json")
+    english, chinese = Document.from_text("The film is not good. 两个大学的老师")
+    tree = parse_brackets(
+        "(S (NP (DT The) (NN film)) (VP (VBZ is) (ADJP (RB not) (JJ good))) (. .))"
+    )
+    low = load_parser(tiny).parse([chinese])[0]
+    found = reader.judge_nodes([english, chinese], [tree, low])
+    alone = trees_alone.judge_nodes([english, chinese], [tree, low])
+    assert found[1] == alone[1]
+    assert len(spy.seen) == len(found[0]) - len(tree.leaves)  # every node that is no word
+    for (first, last), row in found[0].items():
+        if last - first == 1:
+            assert row == alone[0][first, last]
+            continue
+        text = " ".join(tree.leaves[first:last]).replace(" .", ".")
+        trees = torch.tensor([alone[0][first, last]]).log()
+        pieces = tokenizer.encode(text)[1:]  # without the blank before it
+        wanted = join_grades(trees, spy.logits([pieces]), 0.4, 0.8)[0]
+        assert row == pytest.approx(wanted.tolist(), abs=1e-5), text
+
+
+def test_a_phrase_of_several_readings_is_read_once_and_only_if_asked(tiny: Path) -> None:
+    reader, spy, _ = spied(tiny)
+    spy.config = replace(spy.config, phrase_view=1.0)
+    sentences = [*Document.from_text("The dog ran.")]
+    trees = [[tree, tree] for tree in load_parser(tiny).parse(sentences)]
+    ((one, two),) = reader.judge(sentences, trees)
+    nodes = [span for span in one.span_scores if span[1] - span[0] > 1]
+    assert len(spy.seen) == 1 + len(nodes)  # the sentence, and its phrases
+    assert one.span_scores == pytest.approx(two.span_scores)
+    spy.seen.clear()
+    ((without, _),) = reader.judge(sentences, trees, spans=False)
+    assert len(spy.seen) == 1
+    assert without.span_scores == {}
+    assert without.distribution == one.distribution
+
+
 def test_loading_draws_no_random_numbers(tiny: Path) -> None:
     before = torch.get_rng_state()
     load_meaning(tiny)
@@ -338,6 +379,9 @@ def test_grades_are_weighed_by_log_loss() -> None:
     tree, layers = weigh_grades(view, F.one_hot(torch.tensor(wrong), 5) * 4.0, texts, wrong)
     assert tree > 0.5
     assert layers >= 0.0
+    before = view.config
+    tree, layers = weigh_grades(view, noise, texts, labels, phrases=True)
+    assert view.config == replace(before, phrase_tree=tree, phrase_view=layers)
 
 
 def test_grams_are_pieces_and_neighbouring_pairs_in_their_order() -> None:

@@ -84,9 +84,13 @@ class Meaning(Protocol):
     """What the pipeline asks of the meaning model."""
 
     def judge(
-        self, sentences: Sequence[Sentence], trees: Sequence[Sequence[Tree]]
+        self,
+        sentences: Sequence[Sentence],
+        trees: Sequence[Sequence[Tree]],
+        *,
+        spans: bool = True,
     ) -> Sequence[Sequence[TreeMeaning]]:
-        """Compose every tree of every sentence."""
+        """Compose every tree of every sentence, and judge the nodes if `spans`."""
 
     def judge_texts(self, texts: Sequence[Sequence[TreeMeaning]]) -> Sequence[Sequence[float]]:
         """Return five sentiment probabilities for every text from its sentences."""
@@ -561,7 +565,8 @@ class Pipeline:
         """Parse a batch and compose the best tree of each sentence."""
         sentences = [unit.sentence for unit in batch]
         trees = [[tree] for tree in self._best_trees(batch)]
-        return [meanings[0] for meanings in self._meaning.judge(sentences, trees)]
+        found = self._meaning.judge(sentences, trees, spans=False)
+        return [meanings[0] for meanings in found]
 
     def _read(self, batch: Sequence[_Unit], request: _Request) -> Sequence[object]:
         """Parse a batch and compose every reading of each sentence."""

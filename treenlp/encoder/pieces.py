@@ -36,6 +36,10 @@ class Pieces:
     ids: tuple[int, ...]
     offsets: tuple[tuple[int, int], ...]
 
+    def __getitem__(self, places: slice) -> Pieces:
+        """Pieces of a part of the text; their offsets remain those in the whole."""
+        return Pieces(ids=self.ids[places], offsets=self.offsets[places])
+
 
 class PieceTokenizer:
     """Unigram tokenizer of the trunk."""

@@ -41,6 +41,7 @@ from treenlp.tasks.sentiment import (
     polarity_loss,
 )
 from treenlp.tasks.similarity import graded_loss, paraphrase_loss, pearson, rank_loss, spearman
+from treenlp.tasks.whole_text import PHRASE_WORDS
 from treenlp.text import Sentence
 from treenlp.trees.brackets import parse_brackets
 from treenlp.trees.tree import Tree
@@ -58,6 +59,7 @@ __all__ = [
     "TextExample",
     "measure_pairs",
     "measure_phrases",
+    "judge_phrases",
     "judge_sentences",
     "measure_texts",
     "parse_cached",
@@ -668,6 +670,36 @@ def judge_sentences(
         for chosen, step in _batches(task, examples, pieces):
             found[chosen] = task.judge(step).sentence_logits.float()
     return found
+
+
+def judge_phrases(
+    task: MeaningTask, examples: Sequence[PhraseExample], *, pieces: int = 6000
+) -> tuple[Tensor, list[Pieces], list[int]]:
+    """Judge the labelled phrases of several words, over the first spelling and tree of each.
+
+    Args:
+        task: in evaluation mode.
+        examples: with one tree over their first spelling.
+        pieces: size of a batch, padding included.
+
+    Returns:
+        Logits (n, 5) of the nodes, the pieces of their phrases, and their classes.
+    """
+    logits, phrases, labels = [], [], []
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=has_fast_bfloat16()):
+        for chosen, step in _batches(task, examples, pieces):
+            trees = step.batch.trees
+            sizes = trees.spans[:, 1] - trees.spans[:, 0]
+            taken = (step.node_targets != UNLABELLED) & (sizes >= PHRASE_WORDS)
+            logits.append(task.judge(step).node_logits[taken].float())
+            labels += step.node_targets[taken].tolist()
+            rows = [task.store.pieces(examples[n].sentences[0]) for n in chosen]
+            leaves = [task.trees[examples[n].trees[0][0]].pieces - 1 for n in chosen]
+            places = zip(trees.owner[taken].tolist(), trees.spans[taken].tolist(), strict=True)
+            for place, (first, last) in places:
+                own = leaves[place]
+                phrases.append(rows[place][own[first, 0] : own[last - 1, 1]])
+    return torch.cat(logits), phrases, labels
 
 
 def measure_texts(

@@ -97,9 +97,13 @@ class Meaning(Protocol):
     """What the measures ask of a meaning model."""
 
     def judge(
-        self, sentences: Sequence[Sentence], trees: Sequence[Sequence[Tree]]
+        self,
+        sentences: Sequence[Sentence],
+        trees: Sequence[Sequence[Tree]],
+        *,
+        spans: bool = True,
     ) -> Sequence[Sequence[TreeMeaning]]:
-        """Compose every tree of every sentence."""
+        """Compose every tree of every sentence, and judge the nodes if `spans`."""
 
     def judge_nodes(
         self, sentences: Sequence[Sentence], trees: Sequence[Tree]
@@ -853,7 +857,7 @@ def measure_treebank_sentiment(
         chosen = [items[n] for n in part]
         sentences = [_with_words(item) for item in chosen]
         parsed = system.parser.parse(sentences)
-        found = meaning_model.judge(sentences, [[tree] for tree in parsed])
+        found = meaning_model.judge(sentences, [[tree] for tree in parsed], spans=False)
         by_node = meaning_model.judge_nodes(sentences, [item.tree for item in chosen])
         for item, (meaning,), own in zip(chosen, found, by_node, strict=True):
             fine.append((best_class(meaning.distribution) == item.label, 1))
@@ -926,7 +930,7 @@ def _read_texts(
         for part in cut_by_size(chunk, atoms, _ATOMS):
             sentences = [units[u][1] for u in part]
             trees = system.parser.parse(sentences)
-            judged = meaning_model.judge(sentences, [[tree] for tree in trees])
+            judged = meaning_model.judge(sentences, [[tree] for tree in trees], spans=False)
             for u, (meaning,) in zip(part, judged, strict=True):
                 found[u] = meaning
     meanings: list[list[TreeMeaning]] = [[] for _ in texts]

@@ -52,7 +52,7 @@ from treenlp.experiment.meaning_data import (
     train_meaning,
     tuned_trunk,
 )
-from treenlp.experiment.meaning_stage import MeaningTask, judge_sentences
+from treenlp.experiment.meaning_stage import MeaningTask, judge_phrases, judge_sentences
 from treenlp.experiment.parser_data import ParserData
 from treenlp.experiment.parser_stage import ParserTask
 from treenlp.experiment.trainer import Progress, TrainConfig, fit
@@ -251,6 +251,7 @@ def run_recipe(
             [found.store.pieces(example.sentences[0]) for example in dev],
             [example.root for example in dev],
         )
+        weigh_grades(whole_text, *judge_phrases(task, found.phrases["gold"]), phrases=True)
     reading = None if whole_text is None else with_english(scorer, tuned)
     if reading is None:
         return False

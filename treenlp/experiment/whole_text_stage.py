@@ -31,7 +31,7 @@ from treenlp.experiment.planning import plan_batches
 from treenlp.experiment.trainer import Progress, TrainConfig, fit
 from treenlp.tasks.grams import GramScore, gram_buckets
 from treenlp.tasks.sentiment import polarity_logit
-from treenlp.tasks.whole_text import WholeText, WholeTextConfig, running_text
+from treenlp.tasks.whole_text import PHRASE_WORDS, WholeText, WholeTextConfig, running_text
 from treenlp.text import Document
 
 __all__ = [
@@ -74,7 +74,7 @@ def choose_phrases(
         whole.append(LabelledText(text=sentence.text, label=sentence.label))
         words, tree = sentence.words, sentence.tree
         for (first, last), label in zip(tree.node_spans(), sentence.node_labels, strict=True):
-            if 1 < last - first < len(words):
+            if PHRASE_WORDS <= last - first < len(words):
                 text = sentence.text[words[first][0] : words[last - 1][1]]
                 parts.append(LabelledText(text=text, label=label))
     return whole, random.Random(seed).sample(parts, min(phrases, len(parts)))
@@ -261,15 +261,21 @@ def weigh_sides(
 
 @torch.no_grad()
 def weigh_grades(
-    view: WholeText, trees: Tensor, texts: Sequence[Pieces], labels: Sequence[int]
+    view: WholeText,
+    trees: Tensor,
+    texts: Sequence[Pieces],
+    labels: Sequence[int],
+    *,
+    phrases: bool = False,
 ) -> tuple[float, float]:
     """Fit what trees and layers count for five classes, by log loss, in place.
 
     Args:
         view: trained; its configuration is changed.
-        trees: (T, 5) logits of sentences that neither learned from, from their trees.
-        texts: the same sentences.
+        trees: (T, 5) logits of texts that neither learned from, from their trees.
+        texts: the same texts.
         labels: their classes.
+        phrases: whether they are phrases and not sentences, which are weighed apart.
 
     Returns:
         The factors of the trees and of the layers, at least 0.
@@ -282,9 +288,12 @@ def weigh_grades(
         return float(F.cross_entropy(weighted.sum(0), targets))
 
     found = minimize(loss, np.array([0.5, 0.5]), method="L-BFGS-B", bounds=[(0.0, None)] * 2)
-    grade_tree, grade_view = map(float, found.x)
-    view.config = replace(view.config, grade_tree=grade_tree, grade_view=grade_view)
-    return grade_tree, grade_view
+    tree, layers = map(float, found.x)
+    if phrases:
+        view.config = replace(view.config, phrase_tree=tree, phrase_view=layers)
+    else:
+        view.config = replace(view.config, grade_tree=tree, grade_view=layers)
+    return tree, layers
 
 
 def train_whole_text(

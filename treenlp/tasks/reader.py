@@ -9,11 +9,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from treenlp.encoder import PieceBatch, PieceTokenizer, Trunk, load_weights
+from treenlp.composition import Encoding
+from treenlp.encoder import PieceBatch, Pieces, PieceTokenizer, Trunk, load_weights
 from treenlp.encoder.blank import without_initial_weights
 from treenlp.errors import InputError, ModelError
 from treenlp.parsing.parser import load_trunk, read_model_config
@@ -25,6 +29,7 @@ from treenlp.tasks.meaning import (
     leaf_piece_ranges,
 )
 from treenlp.tasks.whole_text import (
+    PHRASE_WORDS,
     WholeText,
     WholeTextConfig,
     join_grades,
@@ -48,7 +53,8 @@ class TreeMeaning:
 
     Attributes:
         distribution: five sentiment probabilities of the sentence, very negative to very positive.
-        span_scores: sentiment in [-1, 1] of each constituent, by its half-open span of leaves.
+        span_scores: sentiment in [-1, 1] of each node, by its half-open span of leaves; empty if
+            they were not asked for.
         sentence: (hidden_size,) sentence vector, what texts are pooled from.
         root: (hidden_size,) root vector of the tree.
         pooled: (trunk_size,) mean of the sentence's pieces.
@@ -65,6 +71,23 @@ class TreeMeaning:
     text: str
     lang: Lang
     size: int = 1
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Look:
+    """Trees as the meaning model sees them.
+
+    Attributes:
+        judgement: of all trees.
+        rows: the sentence of each tree.
+        pieces: of each sentence.
+        leaves: for each tree (n, 2) half-open ranges of the pieces of its leaves.
+    """
+
+    judgement: Judgement
+    rows: list[int]
+    pieces: list[Pieces]
+    leaves: list[NDArray[np.int64]]
 
 
 class MeaningReader:
@@ -88,17 +111,23 @@ class MeaningReader:
 
     @torch.inference_mode()
     def judge(
-        self, sentences: Sequence[Sentence], trees: Sequence[Sequence[Tree]]
+        self,
+        sentences: Sequence[Sentence],
+        trees: Sequence[Sequence[Tree]],
+        *,
+        spans: bool = True,
     ) -> list[list[TreeMeaning]]:
         """Compose every tree of every sentence; the trunk reads each sentence once.
 
         If the model has learned that, sentences are also read without their trees: an English one
         for its class, one with Chinese in it for its side, provided that it is running text, with
         three clauses or more, which commas join where another language begins a new sentence.
+        Phrases of an English one are read by themselves, too, each once whatever trees have it.
 
         Args:
             sentences: of like length for speed.
             trees: for each sentence one tree or more over its own words.
+            spans: whether nodes are judged; without, reading their phrases is saved.
 
         Returns:
             One meaning for each tree.
@@ -108,20 +137,17 @@ class MeaningReader:
         """
         if not sentences:
             return []
-        judgement, rows, sizes = self._look(sentences, trees)
+        look = self._look(sentences, trees)
+        judgement, rows = look.judgement, look.rows
         spelled = [(sentence.model_text, sentence.lang) for sentence in sentences]
         distributions = self._join_whole(
             judgement.sentence_logits.float(), rows, [[own] for own in spelled]
         ).tolist()
-        nodes = judgement.node_logits.exp() @ torch.tensor(_WEIGHTS, device=self._device)
         by_tree: list[dict[tuple[int, int], float]] = [{} for _ in rows]
-        for owner, span, score in zip(
-            judgement.encoding.owner.tolist(),
-            judgement.encoding.spans.tolist(),
-            nodes.tolist(),
-            strict=True,
-        ):
-            by_tree[owner][(span[0], span[1])] = score
+        if spans:
+            scale = torch.tensor(_WEIGHTS, device=self._device)
+            scores = self._join_phrases(look, sentences) @ scale
+            by_tree = _by_tree(judgement.encoding, scores, len(rows))
         meanings: list[list[TreeMeaning]] = [[] for _ in sentences]
         for place, row in enumerate(rows):
             meanings[row].append(
@@ -131,7 +157,7 @@ class MeaningReader:
                     sentence=judgement.sentences[place],
                     root=judgement.encoding.root[place],
                     pooled=judgement.pooled[row],
-                    size=max(1, sizes[row]),
+                    size=max(1, len(look.pieces[row].ids)),
                     text=sentences[row].model_text,
                     lang=sentences[row].lang,
                 )
@@ -156,26 +182,15 @@ class MeaningReader:
         """
         if not sentences:
             return []
-        judgement, _, _ = self._look(sentences, [(tree,) for tree in trees])
-        found: list[dict[tuple[int, int], tuple[float, ...]]] = [{} for _ in trees]
-        for owner, span, row in zip(
-            judgement.encoding.owner.tolist(),
-            judgement.encoding.spans.tolist(),
-            judgement.node_logits.exp().tolist(),
-            strict=True,
-        ):
-            found[owner][span[0], span[1]] = tuple(row)
-        return found
+        look = self._look(sentences, [(tree,) for tree in trees])
+        probs = self._join_phrases(look, sentences)
+        return [
+            {span: tuple(row) for span, row in own.items()}
+            for own in _by_tree(look.judgement.encoding, probs, len(trees))
+        ]
 
-    def _look(
-        self, sentences: Sequence[Sentence], trees: Sequence[Sequence[Tree]]
-    ) -> tuple[Judgement, list[int], list[int]]:
-        """Read sentences and compose their trees.
-
-        Returns:
-            The judgement of all trees, for each tree its sentence, and for each sentence its
-            number of pieces.
-        """
+    def _look(self, sentences: Sequence[Sentence], trees: Sequence[Sequence[Tree]]) -> _Look:
+        """Read sentences and compose their trees."""
         texts = [sentence.model_text for sentence in sentences]
         found = self._tokenizer.encode_batch(texts)
         room = self._trunk.config.max_positions
@@ -192,7 +207,7 @@ class MeaningReader:
                 ranges.append(leaf_piece_ranges(leaf_offsets(tree, sentence), found[row].offsets))
         batch = MeaningBatch.build(flat, ranges, rows=rows).to(self._device)
         judgement = self._model.judge(top, static, kept, batch)
-        return judgement, rows, [len(one.ids) for one in found]
+        return _Look(judgement=judgement, rows=rows, pieces=found, leaves=ranges)
 
     @torch.inference_mode()
     def judge_texts(self, texts: Sequence[Sequence[TreeMeaning]]) -> list[tuple[float, ...]]:
@@ -261,6 +276,39 @@ class MeaningReader:
             else:
                 odds = view.odds(pieces).to(logits.device)[of_text]
                 found[trees] = join_sides(logits[trees], odds, view.config.side_tree)
+        return found
+
+    def _join_phrases(self, look: _Look, sentences: Sequence[Sentence]) -> Tensor:
+        """Let phrases that are read by themselves count beside the nodes of their trees.
+
+        Returns:
+            (N, 5) probabilities of all nodes.
+        """
+        judged = look.judgement
+        logits = judged.node_logits.float()
+        found = logits.exp()
+        view = self._whole_text
+        if view is None or view.config.phrase_view == 0.0:
+            return found
+        nodes: list[int] = []
+        phrases: list[Pieces] = []
+        of_nodes = zip(judged.encoding.owner.tolist(), judged.encoding.spans.tolist(), strict=True)
+        for node, (tree, (first, last)) in enumerate(of_nodes):
+            row, leaves = look.rows[tree], look.leaves[tree]
+            if sentences[row].lang == "en" and last - first >= PHRASE_WORDS:
+                nodes.append(node)
+                phrases.append(look.pieces[row][leaves[first, 0] : leaves[last - 1, 1]])
+        if not nodes:
+            return found
+        once = {phrase.ids: phrase for phrase in phrases}
+        place = {ids: n for n, ids in enumerate(once)}
+        read = view.logits(list(once.values())).to(logits.device)
+        found[nodes] = join_grades(
+            logits[nodes],
+            read[[place[phrase.ids] for phrase in phrases]],
+            view.config.phrase_tree,
+            view.config.phrase_view,
+        )
         return found
 
     @torch.inference_mode()
@@ -422,6 +470,16 @@ def leaf_offsets(tree: Tree, sentence: Sentence) -> list[tuple[int, int]]:
         offsets.append((atoms[first][0] - shift, atoms[last][1] - shift))
         first = last + 1
     return offsets
+
+
+def _by_tree(encoding: Encoding, values: Tensor, trees: int) -> list[dict[tuple[int, int], Any]]:
+    """For each tree the value of every node, a number or a list, by its span."""
+    found: list[dict[tuple[int, int], Any]] = [{} for _ in range(trees)]
+    for tree, (first, last), value in zip(
+        encoding.owner.tolist(), encoding.spans.tolist(), values.tolist(), strict=True
+    ):
+        found[tree][first, last] = value
+    return found
 
 
 def _is_running(sentences: Sequence[tuple[str, Lang]]) -> bool:

@@ -6,7 +6,8 @@ window of the trunk, through layers that a low-rank change tunes to whole texts.
 it knows the side alone, for reviews teach no more: it adds what a table of pieces and pairs of
 pieces says and moves the odds between the positive and the negative side, while how neutral the
 text is, and how strong within its side, remains what the trees say. Of an English text it knows all
-five classes, from the sentences and phrases of a treebank.
+five classes, from the sentences and phrases of a treebank; so it also reads phrases of an English
+sentence by themselves, beside their nodes in its tree.
 """
 
 from __future__ import annotations
@@ -25,7 +26,17 @@ from treenlp.tasks.grams import GramScore
 from treenlp.tasks.sentiment import LABELS, NEUTRAL, polarity_logit
 from treenlp.text import Lang
 
-__all__ = ["WholeText", "WholeTextConfig", "join_grades", "join_sides", "running_text"]
+__all__ = [
+    "PHRASE_WORDS",
+    "WholeText",
+    "WholeTextConfig",
+    "join_grades",
+    "join_sides",
+    "running_text",
+]
+
+PHRASE_WORDS = 2
+"""The fewest words that are read as a phrase: what a word says its leaf in the tree knows best."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +53,8 @@ class WholeTextConfig:
         side_view: likewise those of the layers.
         grade_tree: what the trees' log-probabilities count where five classes are judged.
         grade_view: likewise those of the layers.
+        phrase_tree: what a node's log-probabilities count where its phrase is read by itself.
+        phrase_view: likewise those of the layers; with 0 they read no phrases.
     """
 
     first: int = 0
@@ -53,6 +66,8 @@ class WholeTextConfig:
     side_view: float = 1.0
     grade_tree: float = 0.5
     grade_view: float = 0.5
+    phrase_tree: float = 1.0
+    phrase_view: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -62,7 +77,8 @@ class WholeTextConfig:
                 raise ConfigError(
                     f"found {name} = {getattr(self, name)}, expected at least {least}"
                 )
-        for name in ("side_tree", "side_view", "grade_tree", "grade_view"):
+        factors = ("side_tree", "side_view", "grade_tree", "grade_view")
+        for name in (*factors, "phrase_tree", "phrase_view"):
             if not getattr(self, name) >= 0.0:
                 raise ConfigError(f"found {name} = {getattr(self, name)}, expected at least 0")
 
