@@ -83,7 +83,7 @@ class WordMeaning:
         spans: bool = True,
     ) -> list[list[TreeMeaning]]:
         return [
-            [self._of(tree, sentence) for tree in own]
+            [self._of(tree, sentence, spans=spans) for tree in own]
             for sentence, own in zip(sentences, trees, strict=True)
         ]
 
@@ -103,17 +103,17 @@ class WordMeaning:
         mixed = _mix([m.distribution for m in meanings], weights)
         return replace(meanings[0], distribution=mixed)
 
-    def _of(self, tree: Tree, sentence: Sentence) -> TreeMeaning:
+    def _of(self, tree: Tree, sentence: Sentence, *, spans: bool) -> TreeMeaning:
         values = [WORDS.get(leaf.lower(), 0.5) for leaf in tree.leaves]
-        spans = {}
-        for start, end in tree.node_spans():
-            spans[start, end] = _score(_spread(values[start:end]))
+        scores = {}
+        for start, end in tree.node_spans() if spans else ():
+            scores[start, end] = _score(_spread(values[start:end]))
         letters = torch.zeros(64)
         for character in "".join(tree.leaves):
             letters[ord(character) % 64] += 1.0
         return TreeMeaning(
             distribution=_spread(values),
-            span_scores=spans,
+            span_scores=scores,
             sentence=letters,
             root=letters,
             pooled=letters,

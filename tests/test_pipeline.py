@@ -90,6 +90,18 @@ def test_sentiment_is_expected_over_the_readings(nlp: Pipeline) -> None:
     assert sentence.sentiment.score == pytest.approx(expected)
 
 
+def test_phrases_are_judged_unless_they_are_not_wanted(nlp: Pipeline) -> None:
+    text = "The film is not good."
+    judged, spared = nlp(text), nlp(text, phrases=False)
+    assert spared.sentiment == judged.sentiment
+    scores = [
+        [span.sentiment for reading in found.sentences[0].readings for span in reading.spans]
+        for found in (judged, spared)
+    ]
+    assert any(scores[0])
+    assert scores[1] == [0.0] * len(scores[0])
+
+
 def test_the_text_is_as_ambiguous_as_its_worst_sentence(nlp: Pipeline) -> None:
     analysis = nlp("两所大学的老师。\n" + TEACHERS)
     assert [s.ambiguity.kind for s in analysis.sentences] == [None, "attachment"]

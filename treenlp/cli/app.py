@@ -176,7 +176,13 @@ def sentiment(
     """Print score, label and text, one line a text; nan and error for a text that fails."""
     from treenlp.cli.show import Painter, printable, show_phrases
 
-    options: Options = {"k": k, "min_prob": min_prob, "lang": lang, "tokenized": tokenized}
+    options: Options = {
+        "k": k,
+        "min_prob": min_prob,
+        "lang": lang,
+        "tokenized": tokenized,
+        "phrases": phrases,
+    }
     found = _source(texts, file)
     nlp = _load(model, device, lexicon)
     painter = Painter(is_coloured=_is_coloured())
