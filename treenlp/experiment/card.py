@@ -79,7 +79,8 @@ _LIMITS = (
     "Whether a Chinese text of several sentences, or of three clauses or more, is positive or "
     "negative is decided mostly by reading it as a whole, which was learned from reviews of hotels "
     "and goods; its trees say how neutral and how strong it is. English sentences and texts are "
-    "judged by their trees and by reading them as they stand, learned from sentences and phrases "
+    "judged by their trees and above all by reading them as they stand, and so are their phrases "
+    "of several words, as it was learned from sentences and phrases "
     "of film reviews; English texts of several sentences were not measured.",
     "Traditional script is mapped to simplified character by character; words that differ between "
     "regions are not.",
