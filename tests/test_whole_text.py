@@ -14,15 +14,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from treenlp.data.sentiment import Review, SentimentTree
-from treenlp.data.texts import LabelledText
 from treenlp.encoder import PieceBatch, Pieces, PieceTokenizer, Trunk, TrunkConfig
 from treenlp.encoder.low_rank import LowRankLinear
 from treenlp.errors import ConfigError
 from treenlp.experiment.trainer import TrainConfig
 from treenlp.experiment.whole_text_stage import (
+    TextSource,
     WholeTextTask,
     average_views,
-    choose_phrases,
     learn_grams,
     review_sources,
     train_whole_text,
@@ -273,25 +272,32 @@ def reviews(*texts: str) -> list[Review]:
     ]
 
 
-def graded(*labels: int) -> list[LabelledText]:
+def sides(*texts: str) -> TextSource:
+    return TextSource.of_sides("reviews", 0.5, reviews(*texts))
+
+
+def graded(*labels: int) -> TextSource:
     texts = ("The cat ran.", "The dog ran.", "A cat.", "A dog.")
-    return [LabelledText(text=text, label=n) for text, n in zip(texts, labels, strict=False)]
+    return TextSource.of_classes("graded", 0.5, [*zip(texts, labels, strict=False)])
 
 
+@pytest.mark.parametrize("rank", [4, 0])
 def test_both_kinds_are_learned_and_a_run_goes_on_where_it_stopped(
-    tiny: Path, tmp_path: Path
+    tiny: Path, tmp_path: Path, rank: int
 ) -> None:
     trunk, tokenizer = load_trunk(tiny), PieceTokenizer.load(tiny / "tokenizer.json")
-    texts = reviews("猫跑。", "老师跑。", "两个大学。", "大学的老师。猫跑。")
-    classes = graded(4, 2, 0, 3)
-    sources = [(0.5, texts), (0.5, classes)]
-    sizes = WholeTextConfig(first=1, rank=4)
+    texts, classes = (
+        sides("猫跑。", "老师跑。", "两个大学。", "大学的老师。猫跑。"),
+        graded(4, 2, 0, 3),
+    )
+    sources = [texts, classes]
+    sizes = WholeTextConfig(first=1, rank=rank)
     config = TrainConfig(steps=120, lr=5e-3, trunk_lr=5e-3, seed=2, bf16=False)
     view, done = train_whole_text(tmp_path / "one", trunk, tokenizer, sources, config, sizes=sizes)
     assert done
-    pieces = whole_pieces([review.text for review in texts], tokenizer)
-    assert (view.eval().odds(pieces) > 0).tolist() == [False, True, False, True]
-    found = view.logits(whole_pieces([text.text for text in classes], tokenizer))
+    odds = view.eval().odds(whole_pieces(texts.texts, tokenizer))
+    assert (odds > 0).tolist() == [False, True, False, True]
+    found = view.logits(whole_pieces(classes.texts, tokenizer))
     assert found.argmax(-1).tolist() == [4, 2, 0, 3]
 
     again, done = train_whole_text(
@@ -314,7 +320,7 @@ def test_a_view_goes_on_from_another(tiny: Path, tmp_path: Path) -> None:
         tmp_path,
         trunk,
         tokenizer,
-        [(1.0, graded(1, 2))],
+        [graded(1, 2)],
         config,
         initial=before.state_dict(),
         sizes=before.config,
@@ -328,21 +334,25 @@ def test_of_reviews_the_odds_are_learned_and_of_graded_texts_the_classes(tiny: P
     torch.manual_seed(1)
     view = WholeText(WholeTextConfig(first=1, rank=2), load_trunk(tiny)).eval()
     nn.init.normal_(view.out.weight)
-    sources = [(0.5, reviews("猫跑。", "老师跑。")), (0.5, graded(4, 1))]
-    task = WholeTextTask(view, tokenizer, sources, steps=2, seed=0)
+    labels = {2: torch.tensor([4, 1]), 1: torch.tensor([0, 1])}  # by the targets' dimensions
+    task = WholeTextTask(
+        view, tokenizer, [sides("猫跑。", "老师跑。"), graded(4, 1)], steps=2, seed=0
+    )
+    seen = set()
     for step in range(2):
-        pieces, labels, is_graded = task.batch(step)
+        pieces, targets = task.batch(step)
+        own = labels[targets.dim()][list(task.plan[step][1])]
         logits = view(pieces)
-        if is_graded:
-            spread = torch.full((2, 5), 0.01).scatter(1, labels[:, None], 0.96)
+        if targets.dim() == 2:
+            spread = torch.full((2, 5), 0.01).scatter(1, own[:, None], 0.96)
             wanted = -(spread * torch.log_softmax(logits, -1)).sum(-1).mean()
         else:
             p = torch.sigmoid(polarity_logit(logits))
-            share = torch.where(labels > 0, 0.97, 0.03)
+            share = torch.where(own > 0, 0.97, 0.03)
             wanted = -(share * p.log() + (1 - share) * (1 - p).log()).mean()
-        assert task.loss((pieces, labels, is_graded)).item() == pytest.approx(
-            wanted.item(), rel=1e-4
-        )
+        assert task.loss((pieces, targets)).item() == pytest.approx(wanted.item(), rel=1e-4)
+        seen.add(targets.dim())
+    assert seen == {1, 2}
 
 
 def test_phrases_are_read_by_themselves() -> None:
@@ -353,16 +363,24 @@ def test_phrases_are_read_by_themselves() -> None:
         words=((0, 2), (3, 5), (6, 10), (11, 17), (17, 18)),
         part="train",
     )
-    whole, phrases = choose_phrases([sentence], 10, seed=0)
-    assert whole == [LabelledText(text="It is good enough.", label=3)]
-    assert sorted((text.text, text.label) for text in phrases) == [
-        ("enough.", 2),
-        ("good enough.", 3),
-        ("is good enough.", 4),
-    ]
-    assert len(choose_phrases([sentence], 2, seed=0)[1]) == 2
-    sources = review_sources(reviews("猫跑。"), [sentence], seed=0)
-    assert [len(texts) for _, texts in sources] == [1, 1, 3]  # no review of anything but hotels
+    hotels, whole, phrases = review_sources(reviews("猫跑。"), [sentence])  # no other review
+    assert (hotels.texts, hotels.is_graded) == (("猫跑。",), False)
+    assert whole.texts == ("It is good enough.",)
+    assert whole.targets.argmax(-1).tolist() == [3]
+    found = zip(phrases.texts, phrases.targets.argmax(-1).tolist(), strict=True)
+    assert sorted(found) == [("enough.", 2), ("good enough.", 3), ("is good enough.", 4)]
+
+
+def test_a_view_of_rank_0_learns_copies_of_all_layers() -> None:
+    trunk = Trunk(SIZES)
+    view = WholeText(WholeTextConfig(first=1, rank=0), trunk.requires_grad_(False)).eval()
+    before = view.logits([some_pieces(4, 5, 6)])
+    learned = {name for name, value in view.named_parameters() if value.requires_grad}
+    assert learned == {name for name, _ in view.named_parameters()} > {"layers.1.outer.weight"}
+    with torch.no_grad():
+        for layer in trunk.layers[1:]:
+            layer.get_parameter("outer.weight").zero_()
+    assert torch.equal(view.logits([some_pieces(4, 5, 6)]), before)
 
 
 def test_grades_are_weighed_by_log_loss() -> None:

@@ -4,8 +4,9 @@
 2. ``parser``: `train_parser` learns the parser's own layers and heads.
 3. ``meaning``: the upper trunk layers, composition, sentiment and similarity learn over the
    parser's trees (`treenlp.experiment.meaning_stage`).
-4. ``whole-text``: `train_whole_text` learns to read reviews as running text, over the same trunk,
-   in several runs whose mean is taken; `learn_grams` adds a table of pieces and pairs of pieces.
+4. ``whole-text``: teachers learn to read reviews and English texts as running text
+   (`ask_teachers`); `train_whole_text` learns from what they say, over the same trunk, in one or
+   several runs whose mean is taken; `learn_grams` adds a table of pieces and pairs of pieces.
 5. ``english``: low-rank changes of the trunk as it is by then become English's own way to the
    parser (`with_english_view`), over layers that no later stage changes.
 6. `pack` writes the model folder: lower layers in the source's 4 bits, trained encoder layers in 6,
@@ -44,6 +45,7 @@ from treenlp.errors import ModelError
 from treenlp.experiment.agreement import Agreement
 from treenlp.experiment.calibration import calibrate, calibration_targets, with_temperatures
 from treenlp.experiment.card import LICENCE
+from treenlp.experiment.distillation import ask_teachers, unlabelled_sources
 from treenlp.experiment.meaning_data import (
     MeaningData,
     collect_meaning,
@@ -100,6 +102,9 @@ class RecipeConfig:
         parser_steps: optimizer steps of the parser; about 0.75 s each on two cores.
         english_steps: optimizer steps of English's own view; about 1 s each on one core.
         meaning_steps: optimizer steps of the meaning model; about 0.6 s each.
+        teachers: of the view of whole texts; 0 lets it learn from the labels alone.
+        teacher_rounds: in a later round teachers learn from what those of the round before say.
+        teacher_steps: optimizer steps of each teacher; about 4 s each on one core.
         whole_text_runs: runs of the view of whole texts, of which the mean is taken.
         whole_text_steps: optimizer steps of each; about 2 s each on one core.
         generated: Chinese items made from the lexicon.
@@ -113,6 +118,9 @@ class RecipeConfig:
     parser_steps: int = 5_000
     english_steps: int = 2_600
     meaning_steps: int = 4_000
+    teachers: int = 6
+    teacher_rounds: int = 1
+    teacher_steps: int = 1_600
     whole_text_runs: int = 1
     whole_text_steps: int = 2_350
     generated: int = 80_000
@@ -354,18 +362,36 @@ def _whole_text(
     report: Callable[[Progress], None] | None,
 ) -> WholeText | None:
     """Train the runs of the view of whole texts and put them together; None if time ran out."""
+    reviews = choose_reviews(config.shopping_reviews, seed=config.seed)
+    sentences = [*read_sst("train")]
+    sources = review_sources(reviews, sentences)
+    if config.teachers:
+        taught = ask_teachers(
+            work / "teachers",
+            trunk,
+            tokenizer,
+            sources + unlabelled_sources(reviews, sentences, seed=config.seed),
+            TrainConfig(steps=config.teacher_steps, trunk_lr=1e-4, seed=config.seed),
+            teachers=config.teachers,
+            rounds=config.teacher_rounds,
+            report=report,
+            say=say,
+            stop_after_minutes=config.minutes,
+        )
+        if taught is None:
+            return None
+        sources = taught
     states = []
     for run in range(config.whole_text_runs):
         say(f"training the view of whole texts, run {run + 1} of {config.whole_text_runs}")
-        seed = config.seed + run
         view, done = train_whole_text(
             work / f"whole-text-{run}",
             trunk,
             tokenizer,
-            review_sources(
-                choose_reviews(config.shopping_reviews, seed=seed), read_sst("train"), seed=seed
+            sources,
+            TrainConfig(
+                steps=config.whole_text_steps, lr=1e-3, trunk_lr=1e-3, seed=config.seed + run
             ),
-            TrainConfig(steps=config.whole_text_steps, lr=1e-3, trunk_lr=1e-3, seed=seed),
             sizes=WholeTextConfig(gram_buckets=GRAM_BUCKETS),
             report=report,
             stop_after_minutes=config.minutes,

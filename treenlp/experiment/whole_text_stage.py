@@ -1,7 +1,8 @@
 """Training of the view of whole texts: Chinese reviews for the side, English ones for the class.
 
 The layers learn by gradient from reviews and from the sentences and phrases of the sentiment
-treebank, each phrase read alone; the table of pieces and pairs learns in closed form (logistic
+treebank, each phrase read alone, by their labels or by what teachers say of them
+(`treenlp.experiment.distillation`); the table of pieces and pairs learns in closed form (logistic
 regression) from the reviews. What each counts is fitted on the tuning part, on which none learned:
 stacking after Wolpert (1992), "Stacked Generalization".
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
 
@@ -25,19 +26,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from treenlp.data.sentiment import REVIEW_SETS, Review, ReviewPart, SentimentTree, read_reviews
-from treenlp.data.texts import LabelledText
 from treenlp.encoder import PieceBatch, Pieces, PieceTokenizer, Trunk
 from treenlp.experiment.planning import plan_batches
 from treenlp.experiment.trainer import Progress, TrainConfig, fit
 from treenlp.tasks.grams import GramScore, gram_buckets
-from treenlp.tasks.sentiment import polarity_logit
+from treenlp.tasks.sentiment import LABELS, polarity_logit
 from treenlp.tasks.whole_text import PHRASE_WORDS, WholeText, WholeTextConfig, running_text
 from treenlp.text import Document
 
 __all__ = [
+    "TextSource",
     "WholeTextTask",
     "average_views",
-    "choose_phrases",
     "choose_reviews",
     "learn_grams",
     "review_sources",
@@ -49,11 +49,58 @@ __all__ = [
 
 _HOTEL_WEIGHT = 4.0  # hotels are an eighth of the reviews; chosen by log loss on the tuning part
 _GRAM_STRENGTH = 10.0  # inverse of the ridge, chosen likewise among 1, 3 and 10
-_SHARES = (0.25, 0.42, 0.21, 0.12)
-"""Of the pieces that the layers learn from: hotels, other reviews, English sentences, phrases."""
-_PHRASES = 60_000
+_TRUST = 0.25
 _GRADE_SMOOTHING = 0.05
 _SMOOTHING = 0.03  # labels of reviews are stars that people gave: some do not fit the words
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSource:
+    """Texts of one kind, and what is to be said of them.
+
+    Attributes:
+        name: of the kind.
+        share: of it in what is learned from, by pieces; positive, of any sum.
+        texts: N, at least one.
+        targets: (N, 5) float32, the probabilities of the classes, or (N,), that of the positive
+            side where no more is known.
+        trust: what the targets count beside what teachers say, 0 to 1; 0 where nobody labelled the
+            texts: their targets are even then.
+    """
+
+    name: str
+    share: float
+    texts: tuple[str, ...]
+    targets: Tensor
+    trust: float = _TRUST
+
+    @classmethod
+    def of_classes(cls, name: str, share: float, labelled: Sequence[tuple[str, int]]) -> TextSource:
+        """Texts with one of five classes each, smoothed."""
+        labels = torch.tensor([label for _, label in labelled])
+        sure = F.one_hot(labels, len(LABELS)).float()
+        return cls(
+            name=name,
+            share=share,
+            texts=tuple(text for text, _ in labelled),
+            targets=sure * (1.0 - _GRADE_SMOOTHING) + _GRADE_SMOOTHING / len(LABELS),
+        )
+
+    @classmethod
+    def of_sides(cls, name: str, share: float, reviews: Sequence[Review]) -> TextSource:
+        """Reviews with a side each, smoothed."""
+        labels = torch.tensor([float(review.label) for review in reviews])
+        return cls(
+            name=name,
+            share=share,
+            texts=tuple(review.text for review in reviews),
+            targets=labels * (1.0 - 2.0 * _SMOOTHING) + _SMOOTHING,
+        )
+
+    @property
+    def is_graded(self) -> bool:
+        """Whether the targets are of five classes."""
+        return self.targets.dim() == 2
 
 
 def choose_reviews(shopping: int, *, seed: int, part: ReviewPart = "train") -> list[Review]:
@@ -64,20 +111,20 @@ def choose_reviews(shopping: int, *, seed: int, part: ReviewPart = "train") -> l
     return hotels + random.Random(seed).sample(others, min(shopping, len(others)))
 
 
-def choose_phrases(
-    sentences: Iterable[SentimentTree], phrases: int, *, seed: int
-) -> tuple[list[LabelledText], list[LabelledText]]:
-    """Return all sentences, and so many of their phrases of two words or more at random."""
-    whole: list[LabelledText] = []
-    parts: list[LabelledText] = []
+def _sentences_and_phrases(
+    sentences: Iterable[SentimentTree],
+) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
+    """All sentences with their classes, and all their phrases of two words or more."""
+    whole: list[tuple[str, int]] = []
+    parts: list[tuple[str, int]] = []
     for sentence in sentences:
-        whole.append(LabelledText(text=sentence.text, label=sentence.label))
-        words, tree = sentence.words, sentence.tree
-        for (first, last), label in zip(tree.node_spans(), sentence.node_labels, strict=True):
+        whole.append((sentence.text, sentence.label))
+        words = sentence.words
+        spans = sentence.tree.node_spans()
+        for (first, last), label in zip(spans, sentence.node_labels, strict=True):
             if PHRASE_WORDS <= last - first < len(words):
-                text = sentence.text[words[first][0] : words[last - 1][1]]
-                parts.append(LabelledText(text=text, label=label))
-    return whole, random.Random(seed).sample(parts, min(phrases, len(parts)))
+                parts.append((sentence.text[words[first][0] : words[last - 1][1]], label))
+    return whole, parts
 
 
 class WholeTextTask(nn.Module):
@@ -87,7 +134,7 @@ class WholeTextTask(nn.Module):
         self,
         view: WholeText,
         tokenizer: PieceTokenizer,
-        sources: Sequence[tuple[float, Sequence[Review | LabelledText]]],
+        sources: Sequence[TextSource],
         *,
         steps: int,
         seed: int,
@@ -98,72 +145,67 @@ class WholeTextTask(nn.Module):
         Args:
             view: to be trained.
             tokenizer: of its trunk.
-            sources: the share of each in what is learned from, by pieces, and its texts: reviews
-                or graded texts; no source is empty.
+            sources: what is learned from.
             steps: batches in all.
             seed: of their order.
             pieces_per_batch: size of a batch, padding included.
         """
         super().__init__()
         self.view = view
-        self._sources = [
-            (
-                [view.cut(pieces) for pieces in whole_pieces([t.text for t in texts], tokenizer)],
-                torch.tensor([text.label for text in texts]),
-                isinstance(texts[0], LabelledText),
-            )
-            for _, texts in sources
+        self._texts = [
+            [view.cut(pieces) for pieces in whole_pieces(source.texts, tokenizer)]
+            for source in sources
         ]
+        self._targets = [source.targets for source in sources]
         self.plan = plan_batches(
-            [[len(pieces.ids) + 2 for pieces in texts] for texts, _, _ in self._sources],
-            [share for share, _ in sources],
+            [[len(pieces.ids) + 2 for pieces in texts] for texts in self._texts],
+            [source.share for source in sources],
             [pieces_per_batch] * len(sources),
             steps=steps,
             seed=seed,
             spread=0.25,
         )
 
-    def batch(self, step: int) -> tuple[PieceBatch, Tensor, bool]:
-        """Pieces and labels of a step, and whether these are of five classes."""
+    def batch(self, step: int) -> tuple[PieceBatch, Tensor]:
+        """Pieces of a step, and targets (B, 5) of classes or (B,) of sides."""
         source, places = self.plan[step]
-        texts, labels, is_graded = self._sources[source]
-        chosen = [texts[place] for place in places]
+        chosen = [self._texts[source][place] for place in places]
         longest = max(len(pieces.ids) for pieces in chosen) + 2
-        return (
-            PieceBatch.build(chosen, max_positions=longest),
-            labels[list(places)],
-            is_graded,
-        )
+        return PieceBatch.build(chosen, max_positions=longest), self._targets[source][list(places)]
 
     def loss(self, batch: object) -> Tensor:
         """Cross-entropy of the classes, or of the sides where no more is known, in nats."""
         if not isinstance(batch, tuple):
-            raise TypeError(f"found {type(batch).__name__}, expected pieces and labels")
-        pieces, labels, is_graded = batch
+            raise TypeError(f"found {type(batch).__name__}, expected pieces and targets")
+        pieces, targets = batch
         logits = self.view(pieces).float()
-        if is_graded:
-            return F.cross_entropy(logits, labels, label_smoothing=_GRADE_SMOOTHING)
-        targets = labels * (1.0 - 2.0 * _SMOOTHING) + _SMOOTHING
+        if targets.dim() == 2:
+            return F.cross_entropy(logits, targets)
         return F.binary_cross_entropy_with_logits(polarity_logit(logits), targets)
 
 
 def review_sources(
-    reviews: Sequence[Review], sentences: Iterable[SentimentTree], *, seed: int
-) -> list[tuple[float, Sequence[Review | LabelledText]]]:
+    reviews: Sequence[Review], sentences: Iterable[SentimentTree]
+) -> list[TextSource]:
     """Put hotels, other reviews, English sentences and their phrases in the recipe's shares.
 
     Args:
         reviews: of both kinds.
         sentences: of the sentiment treebank; may be empty.
-        seed: of the choice of phrases.
     """
     hotels = [review for review in reviews if REVIEW_SETS[0] in review.sets]
     others = [review for review in reviews if REVIEW_SETS[0] not in review.sets]
-    whole, phrases = choose_phrases(sentences, _PHRASES, seed=seed)
-    sources: list[tuple[float, Sequence[Review | LabelledText]]] = list(
-        zip(_SHARES, (hotels, others, whole, phrases), strict=True)
-    )
-    return [(share, texts) for share, texts in sources if texts]
+    whole, phrases = _sentences_and_phrases(sentences)
+    found = [
+        TextSource.of_sides(name, share, own)
+        for name, share, own in (("hotels", 0.18, hotels), ("others", 0.18, others))
+        if own
+    ]
+    return found + [
+        TextSource.of_classes(name, share, own)
+        for name, share, own in (("sentences", 0.22, whole), ("phrases", 0.2, phrases))
+        if own
+    ]
 
 
 def whole_pieces(texts: Sequence[str], tokenizer: PieceTokenizer) -> list[Pieces]:
@@ -300,7 +342,7 @@ def train_whole_text(
     folder: Path,
     trunk: Trunk,
     tokenizer: PieceTokenizer,
-    sources: Sequence[tuple[float, Sequence[Review | LabelledText]]],
+    sources: Sequence[TextSource],
     config: TrainConfig,
     *,
     initial: Mapping[str, Tensor] | None = None,
@@ -314,7 +356,7 @@ def train_whole_text(
         folder: of checkpoints; ``whole_text.safetensors`` (full precision) too.
         trunk: with its upper layers as they will be shipped.
         tokenizer: of the trunk.
-        sources: shares and texts of what is learned from; see `review_sources`.
+        sources: what is learned from; see `review_sources`.
         config: of the loop.
         initial: parameters of a view to go on from; None starts from the trunk.
         sizes: of the view; None means the defaults.

@@ -12,6 +12,7 @@ sentence by themselves, beside their nodes in its tree.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -45,7 +46,7 @@ class WholeTextConfig:
 
     Attributes:
         first: first trunk layer that is changed; all above it are, too.
-        rank: of the changes.
+        rank: of the changes; 0 makes copies of the layers that learn in full, as teachers do.
         head_pieces: pieces that are read of the beginning of a text that is too long.
         tail_pieces: likewise of its end, where reviews conclude.
         gram_buckets: size of the table of pieces and pairs; 0 for none.
@@ -71,7 +72,7 @@ class WholeTextConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        least_of = {"first": 0, "rank": 1, "head_pieces": 0, "tail_pieces": 1, "gram_buckets": 0}
+        least_of = {"first": 0, "rank": 0, "head_pieces": 0, "tail_pieces": 1, "gram_buckets": 0}
         for name, least in least_of.items():
             if getattr(self, name) < least:
                 raise ConfigError(
@@ -99,6 +100,8 @@ class WholeText(nn.Module):
         self._trunk = (trunk,)  # in a tuple: not a submodule
         self.layers = nn.ModuleList(
             AdaptedLayer(cast(EncoderLayer, layer), config.rank)
+            if config.rank
+            else copy.deepcopy(layer).requires_grad_(True)
             for layer in list(trunk.layers)[config.first :]
         )
         self.rate = dropout
