@@ -15,7 +15,8 @@ from torch import Tensor
 from treenlp import load
 from treenlp.composition import NETWORKS, TreeShape
 from treenlp.encoder import EncoderLayer, TrunkConfig
-from treenlp.encoder.device import check_device
+from treenlp.encoder import device as device_module
+from treenlp.encoder.device import check_device, has_fast_bfloat16
 from treenlp.errors import ConfigError
 from treenlp.experiment.lab import ExperimentConfig, run_experiment
 from treenlp.experiment.lab.classifier import ClassifierTask, PhraseClassifier, Step
@@ -154,3 +155,29 @@ def test_a_device_that_is_not_there_is_named(device: str) -> None:
     with pytest.raises(ConfigError, match=f"found the device '{device}'"):
         run_experiment(ExperimentConfig(), Path("never-made"), device=device)
     assert not Path("never-made").exists()
+
+
+@pytest.mark.parametrize(
+    ("tiles", "dots", "is_faster", "expected"),
+    [
+        (True, True, False, True),  # tiles need no timing
+        (False, False, True, False),  # imitated
+        (False, True, True, True),
+        (False, True, False, False),
+    ],
+)
+def test_bfloat16_is_used_where_it_is_fast(
+    monkeypatch: pytest.MonkeyPatch, *, tiles: bool, dots: bool, is_faster: bool, expected: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: tiles)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: dots)
+    monkeypatch.setattr(device_module, "_takes_less_time", lambda dtype: is_faster)
+    assert has_fast_bfloat16() is expected
+    assert has_fast_bfloat16("cuda:1")
+    assert not has_fast_bfloat16("meta")
+
+
+def test_timing_tells_a_slow_type_from_a_fast_one_and_draws_nothing() -> None:
+    state = torch.get_rng_state()
+    assert not device_module._takes_less_time.__wrapped__(torch.float64)  # twice the bytes
+    assert torch.equal(torch.get_rng_state(), state)

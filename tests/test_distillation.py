@@ -38,6 +38,12 @@ LOOP = TrainConfig(steps=2, lr=1e-2, trunk_lr=1e-3, seed=4, bf16=False)
 SIZES = WholeTextConfig(first=1)
 
 
+@pytest.fixture(autouse=True)
+def in_32_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is compared with is computed so, whatever the processor likes best."""
+    monkeypatch.setattr(distillation, "has_fast_bfloat16", lambda: False)
+
+
 def review(text: str) -> Review:
     return Review(text=text, label=1, sets=("ChnSentiCorp",), category="酒店", part="train")
 

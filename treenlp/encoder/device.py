@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import time
+from functools import cache
+
 import torch
+from torch.nn import functional as F
 
 from treenlp.errors import ConfigError
 
@@ -31,11 +35,32 @@ def check_device(device: str) -> None:
 def has_fast_bfloat16(device: torch.device | str = "cpu") -> bool:
     """Whether bfloat16 is worth using there.
 
-    The tile unit (AMX) is what makes it fast. A processor with AVX2 alone imitates it: its products
-    took six times as long as those in 32 bits; on one with the dot products of AVX-512 they took
-    one to four times as long, by their shape.
+    The tile unit (AMX) makes it fast, and a processor without instructions for it imitates it: on
+    one with AVX2 alone its products took six times as long as those in 32 bits. What the dot
+    products of AVX-512 do depends on the processor, a fifth of the time on one and up to four times
+    on another, so there a product of both kinds is timed, once a process (some 10 ms).
     """
     kind = torch.device(device).type
     if kind != "cpu":
         return kind == "cuda"
-    return bool(torch.cpu._is_amx_tile_supported())
+    if torch.cpu._is_amx_tile_supported():
+        return True
+    return bool(torch.cpu._is_avx512_bf16_supported()) and _takes_less_time(torch.bfloat16)
+
+
+@cache
+def _takes_less_time(dtype: torch.dtype) -> bool:
+    """Whether a product of an encoder layer's size clearly takes less time than in 32 bits."""
+    generator = torch.Generator().manual_seed(0)  # the caller's random numbers stay
+    rows, matrix = (torch.randn(size, 512, generator=generator) for size in (64, 1024))
+    least = []
+    with torch.inference_mode():
+        for kind in (torch.float32, dtype):
+            own = rows.to(kind), matrix.to(kind)
+            times = []
+            for _ in range(6):  # the first ones are slow, and any may be disturbed
+                start = time.perf_counter()
+                F.linear(*own)
+                times.append(time.perf_counter() - start)
+            least.append(min(times))
+    return least[1] < 0.7 * least[0]

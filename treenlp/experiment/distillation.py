@@ -23,6 +23,7 @@ from torch import Tensor
 
 from treenlp.data.sentiment import Review, SentimentTree
 from treenlp.encoder import PieceTokenizer, Trunk
+from treenlp.encoder.device import has_fast_bfloat16
 from treenlp.errors import ConfigError
 from treenlp.experiment.trainer import Progress, TrainConfig
 from treenlp.experiment.whole_text_stage import TextSource, train_whole_text, whole_pieces
@@ -103,7 +104,8 @@ def judge_source(view: WholeText, source: TextSource, tokenizer: PieceTokenizer)
     Returns:
         (N, 5) float32 probabilities, or (N,), that of the positive side.
     """
-    logits = view.logits(whole_pieces(source.texts, tokenizer))
+    with torch.autocast("cpu", torch.bfloat16, enabled=has_fast_bfloat16()):
+        logits = view.logits(whole_pieces(source.texts, tokenizer))
     return logits.softmax(-1) if source.is_graded else polarity_logit(logits).sigmoid()
 
 
