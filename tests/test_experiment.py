@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 import os
@@ -26,7 +27,8 @@ from treenlp.composition import SequenceBatch, TreeBatch, TreeShape
 from treenlp.data.sentiment import read_sst
 from treenlp.encoder import EncoderLayer, PieceBatch, PieceTokenizer, TrunkConfig
 from treenlp.errors import ConfigError, DataError
-from treenlp.experiment.lab import treebank
+from treenlp.experiment.lab import restore_runs, treebank
+from treenlp.experiment.lab.archive import ARCHIVE_FILE
 from treenlp.experiment.lab.classifier import ClassifierTask, PhraseClassifier, answer
 from treenlp.experiment.lab.config import (
     DataConfig,
@@ -590,8 +592,65 @@ def test_the_commands(finished: Path, tmp_path: Path) -> None:
         app, ["experiment", "report", str(finished), "-o", str(tmp_path), "--no-plots"]
     )
     assert shown.exit_code == 0
+    started = ["experiment", "run", str(config), "-o", str(tmp_path / "two")]
+    taken = runner.invoke(app, [*started, "--from", str(tmp_path)])
+    assert taken.exit_code == 0
+    assert f"32 runs of {tmp_path} are taken over\n" in taken.stderr
     assert shown.stdout.startswith("Does it run?")
     assert not list(tmp_path.glob("*.png"))
+
+
+def test_a_report_is_gone_on_from(finished: Path, tmp_path: Path) -> None:
+    """With other models and seeds; what is there already stays."""
+    write_report(finished, tmp_path, plots=False)
+    before = (tmp_path / ARCHIVE_FILE).read_bytes()
+    write_report(finished, tmp_path, plots=False)
+    assert (tmp_path / ARCHIVE_FILE).read_bytes() == before
+    grid = replace(SMALL.grid, models=("gru", "lstm"), train_sizes=(0,), gaps=(2,), seeds=3)
+    config, folder = replace(SMALL, question="And a third?", grid=grid), tmp_path / "more"
+    assert restore_runs(tmp_path, folder, config) == 4  # trials and seeds of the LSTM
+    assert restore_runs(tmp_path, folder, config) == 0
+    kept = answers(folder)
+    assert all(answers(finished)[name] == kept[name] for name in kept)
+    seen: list[str] = []
+    run_experiment(config, folder, report=lambda progress: seen.append(progress.run))
+    assert len(seen) == 10
+    assert all(answers(folder)[name] == values for name, values in kept.items())
+    compare_cells(folder, "gru.words.contextual.gap2", "lstm.words.contextual.gap2")
+
+    done = tmp_path / "done"
+    assert restore_runs(tmp_path, done, SMALL) == len(answers(finished))
+    assert answers(done) == answers(finished)
+    one, other = "lstm.words.contextual.gap2", "tree-lstm.right.contextual.gap2"
+    assert compare_cells(done, one, other) == compare_cells(finished, one, other)
+
+
+def test_what_cannot_be_gone_on_from_is_refused(finished: Path, tmp_path: Path) -> None:
+    new = tmp_path / "new"
+    with pytest.raises(ConfigError, match=r"found no .*runs\.json\.gz; expected the folder of a"):
+        restore_runs(tmp_path, new, SMALL)
+    write_report(finished, tmp_path, plots=False)
+    longer = replace(SMALL, learn=replace(SMALL.learn, epochs=4))
+    with pytest.raises(ConfigError, match=r"has \[learn\] .*epochs=3.*, expected .*epochs=4"):
+        restore_runs(tmp_path, new, longer)
+    assert not new.exists()
+    restore_runs(tmp_path, new, SMALL)
+    (new / "lstm.words.contextual.gap2" / "seed-1" / "result.json").unlink()
+    corpora = json.loads((new / "corpus.json").read_text(encoding="utf-8"))
+    corpora["2"]["digest"] = "other"
+    (new / "corpus.json").write_text(json.dumps(corpora), encoding="utf-8")
+    with pytest.raises(ConfigError, match="describes other data than there are now"):
+        run_experiment(SMALL, new)
+    path = tmp_path / ARCHIVE_FILE
+    whole = path.read_bytes()
+    for content, message in [
+        (b"no archive", "cannot be read"),
+        (whole[:-20], "cannot be read"),
+        (gzip.compress(b"{}"), "has no 'config'"),
+    ]:
+        path.write_bytes(content)
+        with pytest.raises(ConfigError, match=message):
+            restore_runs(tmp_path, new, SMALL)
 
 
 def test_two_processes_give_the_numbers_of_one(tmp_path: Path) -> None:

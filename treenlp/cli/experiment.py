@@ -33,6 +33,13 @@ def run(
             "--set", help="A value of the config; may be repeated.", metavar="PART.NAME=V"
         ),
     ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Folder of a report whose runs are not made again, such as a published one.",
+        ),
+    ] = None,
     cache: Annotated[
         Path | None,
         typer.Option("--cache", help="Folder of leaf vectors and trees that experiments share."),
@@ -51,6 +58,9 @@ def run(
     search trials and of seeds; the weights with the best dev score are scored once on the test
     set. The reference data is looked for where TREENLP_DATA says. Prints the folder.
 
+    With --from, runs of a report are taken over. So seeds and networks are added to a published
+    experiment, and compared with what its runs said of every sentence.
+
     Several processes share the batches of a step, with the numbers of one process:
     torchrun --nproc-per-node 2 -m treenlp experiment run … --set learn.batches_per_step=2
     """
@@ -58,7 +68,7 @@ def run(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from treenlp.catalogue import model_directory
-    from treenlp.experiment.lab import ExperimentConfig, run_experiment
+    from treenlp.experiment.lab import ExperimentConfig, restore_runs, run_experiment
     from treenlp.experiment.processes import joined_processes
 
     found = ExperimentConfig.read(config)
@@ -76,16 +86,21 @@ def run(
         Progress(*columns, console=console, disable=not console.is_terminal) as bar,
     ):
         console.quiet = not processes.is_first
+
+        def say(text: str) -> None:
+            console.print(f"treenlp: {text}", highlight=False, soft_wrap=True)
+
         task = bar.add_task("starting", total=None)
 
         def report(progress: RunProgress) -> None:
             text = f"{progress.cell} {progress.run}"
             bar.update(task, description=text, completed=progress.done, total=progress.total)
             dev = "" if progress.dev != progress.dev else f", dev {100 * progress.dev:.1f} %"
-            console.print(
-                f"treenlp: {progress.done} of {progress.total}: {text}{dev}", highlight=False
-            )
+            say(f"{progress.done} of {progress.total}: {text}{dev}")
 
+        if start is not None and processes.is_first:
+            restored = restore_runs(start, output, found)
+            say(f"{restored} runs of {start} are taken over")
         run_experiment(
             found,
             output,
@@ -93,7 +108,7 @@ def run(
             cache=cache,
             device=device,
             report=report,
-            say=lambda text: console.print(f"treenlp: {text}", highlight=False),
+            say=say,
         )
     if processes.is_first:
         sys.stdout.write(f"{output}\n")
@@ -117,7 +132,7 @@ def report(
     ] = None,
     plots: Annotated[bool, typer.Option(help="Draw the plots (needs matplotlib).")] = True,
 ) -> None:
-    """Write results.md, results.json and plots (PNG, SVG); print the Markdown."""
+    """Write results.md, results.json, runs.json.gz and plots (PNG, SVG); print the Markdown."""
     from treenlp.experiment.lab import write_report
 
     sys.stdout.write(write_report(folder, output, plots=plots).read_text(encoding="utf-8"))

@@ -213,13 +213,16 @@ class ChartParser:
         return keep
 
 
-def load_parser(folder: Path, device: str = "cpu", *, trunk: Trunk | None = None) -> ChartParser:
+def load_parser(
+    folder: Path, device: str = "cpu", *, trunk: Trunk | None = None, bf16: bool | None = None
+) -> ChartParser:
     """Read the parser of a model folder.
 
     Args:
         folder: with config.json, tokenizer.json, trunk.safetensors and parser.safetensors.
         device: where to compute.
         trunk: the model's trunk if it is loaded already.
+        bf16: see `ChartParser`.
 
     Raises:
         ModelError: if a file is missing, damaged or of another version.
@@ -234,7 +237,8 @@ def load_parser(folder: Path, device: str = "cpu", *, trunk: Trunk | None = None
     with without_initial_weights():
         scorer = SpanScorer(ParserConfig(**config["parser"]), trunk, grammars)
     scorer.load_state_dict(weights, assign=True)
-    return ChartParser(scorer, trunk, PieceTokenizer.load(folder / "tokenizer.json"), device=device)
+    tokenizer = PieceTokenizer.load(folder / "tokenizer.json")
+    return ChartParser(scorer, trunk, tokenizer, device=device, bf16=bf16)
 
 
 def load_trunk(folder: Path) -> Trunk:

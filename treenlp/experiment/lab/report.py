@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from treenlp.errors import ConfigError
+from treenlp.experiment.lab.archive import write_archive
 from treenlp.experiment.lab.config import ExperimentConfig
 from treenlp.experiment.lab.runner import (
     MeasuredOn,
@@ -40,7 +41,7 @@ _MOST_MISTAKES = 20
 
 
 def write_report(folder: Path, output: Path | None = None, *, plots: bool = True) -> Path:
-    """Write ``results.md``, ``results.json`` and, with matplotlib, the plots as PNG and SVG.
+    """Write ``results.md``, ``results.json``, all runs (`write_archive`) and plots (PNG, SVG).
 
     Args:
         folder: that `run_experiment` filled; cells without a finished seed are left out.
@@ -58,6 +59,7 @@ def write_report(folder: Path, output: Path | None = None, *, plots: bool = True
     summary = summarize(folder)
     drawn = _draw(folder, summary, output) if plots else []
     (output / "results.json").write_text(_json(summary), encoding="utf-8")
+    write_archive(folder, output)
     path = output / "results.md"
     path.write_text(_markdown(summary, drawn), encoding="utf-8")
     return path

@@ -56,6 +56,7 @@ __all__ = [
     "read_experiment",
     "read_results",
     "run_experiment",
+    "run_folders",
 ]
 
 MeasuredOn = Literal["test", "transfer"]
@@ -198,10 +199,10 @@ def run_experiment(
         claim(folder, config)
     processes.wait()
     cells = cells_of(config)
-    total, done = sum(len(_runs(folder, cell, config)) for cell in cells), 0
+    total, done = sum(len(run_folders(folder, cell, config)) for cell in cells), 0
     corpora: dict[str, Corpus] = {}
     for cell in cells:
-        runs = _runs(folder, cell, config)
+        runs = run_folders(folder, cell, config)
         if not all((run / RESULT_FILE).is_file() for run in runs):
             if cell.corpus not in corpora:
                 corpora.clear()  # cells come corpus by corpus
@@ -292,7 +293,8 @@ def _depth(item: Item) -> int:
     return next((int(shape.heights.max()) for shape in item.shapes.values() if item.size > 1), 0)
 
 
-def _runs(folder: Path, cell: Cell, config: ExperimentConfig) -> list[Path]:
+def run_folders(folder: Path, cell: Cell, config: ExperimentConfig) -> list[Path]:
+    """Return the folders of all runs of a cell, finished or not: trials, then seeds."""
     own = folder / cell.name
     trials = 0 if cell.model in BASELINES else config.search.trials  # counts have no settings
     return [
@@ -474,7 +476,7 @@ def list_cells(folder: Path) -> list[CellState]:
     config = read_experiment(folder)
     states = []
     for cell in cells_of(config):
-        runs = [run for run in _runs(folder, cell, config) if (run / RESULT_FILE).is_file()]
+        runs = [run for run in run_folders(folder, cell, config) if (run / RESULT_FILE).is_file()]
         seeds = [run for run in runs if run.name.startswith("seed")]
         devs = [json.loads((run / RESULT_FILE).read_text(encoding="utf-8"))["dev"] for run in seeds]
         states.append(

@@ -166,7 +166,8 @@ class _Texts:
         by_text = [tuple(Document.from_text(text)) for text in texts]
         sentences = [sentence for own in by_text for sentence in own]
         trunk = load_trunk(model).float()
-        parser = load_parser(model, trunk=trunk)
+        # in 32 bits everywhere: experiments of two processors are to have the same trees
+        parser = load_parser(model, trunk=trunk, bf16=False)
         say(f"parsing {len(sentences):,} sentences of {len(texts):,} texts")
         trees = parse_cached(
             cache / "trees.txt",

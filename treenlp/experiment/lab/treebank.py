@@ -56,7 +56,8 @@ def read_sst_corpus(
     by_phrase = [tuple(Document.from_text(phrase.text, lang="zh")) for phrase in phrases]
     added = [sentence for own in by_phrase for sentence in own]
     trunk = load_trunk(model).float()
-    parser = load_parser(model, trunk=trunk)
+    # in 32 bits everywhere: experiments of two processors are to have the same trees
+    parser = load_parser(model, trunk=trunk, bf16=False)
     shapes: list[dict[str, TreeShape]] = [
         {"gold": TreeShape.from_tree(item.tree)} if "gold" in trees else {} for item in found
     ]
