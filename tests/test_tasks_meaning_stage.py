@@ -14,6 +14,7 @@ from tokenizers.pre_tokenizers import Whitespace
 from treenlp.composition import TreeShape
 from treenlp.encoder import PieceTokenizer, Trunk, TrunkConfig
 from treenlp.errors import ConfigError, DataError
+from treenlp.experiment import meaning_stage
 from treenlp.experiment.meaning_stage import (
     MeaningTask,
     PairExample,
@@ -41,6 +42,12 @@ GOLD = [
     "(1 (1 bad) (2 .))",
 ]
 WORDS = ["<s>", "<pad>", "</s>", "<unk>", "a", "good", "bad", "film", "."]
+
+
+@pytest.fixture(autouse=True)
+def in_32_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is compared with is computed so, whatever the processor likes best."""
+    monkeypatch.setattr(meaning_stage, "has_fast_bfloat16", lambda: False)
 
 
 @pytest.fixture

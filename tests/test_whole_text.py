@@ -146,7 +146,7 @@ class Spy(WholeText):
 
     def __init__(self, view: WholeText, trunk: Trunk) -> None:
         super().__init__(view.config, trunk)
-        self.load_state_dict(view.state_dict())
+        self.layers, self.out, self.grams = view.layers, view.out, view.grams
         self.seen: list[Pieces] = []
 
     def logits(self, texts: Sequence[Pieces], *, pieces_per_batch: int = 3_000) -> torch.Tensor:

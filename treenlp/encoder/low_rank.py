@@ -9,6 +9,7 @@ of both factors comes last and is stored in blocks.
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from typing import cast
 
 import torch
@@ -19,7 +20,7 @@ from treenlp.encoder.blank import without_initial_weights
 from treenlp.encoder.trunk import EncoderLayer
 from treenlp.errors import ConfigError
 
-__all__ = ["AdaptedLayer", "LowRankLinear"]
+__all__ = ["AdaptedLayer", "LowRankLinear", "layers_to_read"]
 
 
 class LowRankLinear(nn.Module):
@@ -91,6 +92,24 @@ class AdaptedLayer(EncoderLayer):
         for name in ("attention_norm", "output_norm"):
             setattr(found, name, copy.deepcopy(getattr(self, name)))
         return found
+
+
+def layers_to_read(layers: Iterable[nn.Module], dtype: torch.dtype) -> list[nn.Module]:
+    """Layers for reading alone: changes are merged, for that is faster, and all have one precision.
+
+    Args:
+        layers: encoder layers with or without changes; they stay as they are.
+        dtype: of the result. A layer that is of it already, and has no changes, is shared.
+    """
+    found: list[nn.Module] = []
+    for layer in layers:
+        if isinstance(layer, AdaptedLayer):
+            found.append(layer.merged().to(dtype))
+        elif next(layer.parameters()).dtype == dtype:
+            found.append(layer)
+        else:
+            found.append(copy.deepcopy(layer).to(dtype))
+    return found
 
 
 def _changed(base: nn.Module, rank: int) -> LowRankLinear:

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from treenlp.encoder import PieceTokenizer, Trunk, TrunkConfig, load_table, load_weights
 from treenlp.encoder.blank import without_initial_weights
 from treenlp.encoder.device import has_fast_bfloat16
-from treenlp.encoder.low_rank import AdaptedLayer
+from treenlp.encoder.low_rank import layers_to_read
 from treenlp.errors import ModelError
 from treenlp.parsing.atoms import AtomBatch
 from treenlp.parsing.chart import NEG, ChartScores
@@ -83,12 +83,11 @@ class ChartParser:
         self.scorer = scorer.to(self.device).eval().requires_grad_(False)
         self.scorer.layers.to(self.dtype)
         self.trunk = trunk.to(self.device).eval().requires_grad_(False)
-        below = [_as(layer, self.dtype) for layer in list(trunk.layers)[: scorer.config.fork]]
+        below = layers_to_read(list(trunk.layers)[: scorer.config.fork], self.dtype)
         self._layers: dict[Lang, list[torch.nn.Module]] = {}
         for lang in scorer.grammars:
-            own = scorer.view(lang).layers
-            merged = [x.merged().to(self.dtype) if isinstance(x, AdaptedLayer) else x for x in own]
-            self._layers[lang] = [*below, *merged]
+            own = layers_to_read(scorer.view(lang).layers, self.dtype)
+            self._layers[lang] = [*below, *own]
         self.tokenizer = tokenizer
         self._lexicon: LexicalScores | None = None
 
@@ -296,10 +295,3 @@ def _batches(sentences: Sequence[Sentence]) -> Iterator[list[int]]:
         batch.append(n)
     if batch:
         yield batch
-
-
-def _as(layer: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Module:
-    """The layer itself, or a copy in another precision (a trunk may be shared)."""
-    if dtype == torch.float32:
-        return layer
-    return copy.deepcopy(layer).to(dtype)

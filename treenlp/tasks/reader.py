@@ -17,8 +17,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from treenlp.composition import Encoding
-from treenlp.encoder import PieceBatch, Pieces, PieceTokenizer, Trunk, load_weights
+from treenlp.encoder import (
+    PieceBatch,
+    Pieces,
+    PieceTokenizer,
+    Trunk,
+    load_weights,
+    run_layers,
+)
 from treenlp.encoder.blank import without_initial_weights
+from treenlp.encoder.device import has_fast_bfloat16
+from treenlp.encoder.low_rank import layers_to_read
 from treenlp.errors import InputError, ModelError
 from treenlp.parsing.parser import load_trunk, read_model_config
 from treenlp.tasks.meaning import (
@@ -102,11 +111,23 @@ class MeaningReader:
         whole_text: WholeText | None = None,
         device: str = "cpu",
     ) -> None:
-        """Put the parts together; all of them are used as they are, in evaluation mode."""
+        """Put the parts together, in evaluation mode; encoder layers run in the fastest precision.
+
+        Args:
+            trunk: is not changed; it may be shared with other models.
+            tokenizer: of the trunk.
+            model: composition and heads.
+            whole_text: from now on for reading alone: its layers are merged.
+            device: where to compute.
+        """
+        dtype = torch.bfloat16 if has_fast_bfloat16(device) else torch.float32
         self._trunk = trunk.to(device).eval()
+        self._layers = layers_to_read(trunk.layers, dtype)
         self._tokenizer = tokenizer
         self._model = model.to(device).eval()
         self._whole_text = None if whole_text is None else whole_text.to(device).eval()
+        if self._whole_text is not None:
+            self._whole_text.merge(dtype)
         self._device = device
 
     @torch.inference_mode()
@@ -196,7 +217,8 @@ class MeaningReader:
         room = self._trunk.config.max_positions
         pieces = PieceBatch.build(found, max_positions=room).to(self._device)
         mask = None if bool(pieces.mask.all()) else pieces.mask
-        hidden = self._trunk(pieces.ids, mask)
+        dtype = next(self._layers[0].parameters()).dtype
+        hidden = run_layers(self._layers, self._trunk.embed(pieces.ids).to(dtype), mask).float()
         words = self._trunk.pieces(pieces.ids)  # without positions, as in training
         top, static, kept = self._rows(pieces, hidden, words)
         flat, rows, ranges = [], [], []
