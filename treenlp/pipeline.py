@@ -34,7 +34,7 @@ from treenlp.disambiguation import (
     may_be_decided,
     may_count,
 )
-from treenlp.encoder.device import check_device
+from treenlp.encoder.device import check_device, has_fast_bfloat16
 from treenlp.errors import ConfigError, InputError, ModelError, TreenlpError
 from treenlp.parsing.parser import JOINT, join_stretches, load_parser, load_trunk
 from treenlp.tasks.reader import TreeMeaning, load_meaning
@@ -282,7 +282,7 @@ def load(
     """
     check_device(device)
     directory = model_directory(model)
-    trunk = load_trunk(directory)
+    trunk = load_trunk(directory, bf16=has_fast_bfloat16(device))
     frontend = load_parser(directory, device, trunk=trunk)
     meaning = None
     if not trees_only:

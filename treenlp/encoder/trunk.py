@@ -131,7 +131,9 @@ class Trunk(nn.Module):
 def run_layers(
     layers: Sequence[nn.Module], hidden: Tensor, mask: Tensor | None, dropout: float = 0.0
 ) -> Tensor:
-    """Apply encoder layers in order to (B, P, H)."""
+    """Apply encoder layers in order to (B, P, H), which is cast to their precision first."""
+    if layers:
+        hidden = hidden.to(next(layers[0].parameters()).dtype)
     for layer in layers:
         hidden = layer(hidden, mask, dropout)
     return hidden

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from treenlp.data.dependencies import GoldSentence, attachment_cases
 from treenlp.data.sentiment import Review, SentimentTree
 from treenlp.data.similarity import SentencePair
-from treenlp.encoder.device import check_device
+from treenlp.encoder.device import check_device, has_fast_bfloat16
 from treenlp.errors import InputError, ModelError
 from treenlp.experiment.calibration import expected_error
 from treenlp.experiment.planning import cut_by_size
@@ -142,7 +142,7 @@ class System:
             ConfigError: if torch cannot use the device.
         """
         check_device(device)
-        trunk = load_trunk(folder)
+        trunk = load_trunk(folder, bf16=has_fast_bfloat16(device))
         has_meaning = "meaning" in read_model_config(folder)
         return cls(
             name=folder.resolve().name,

@@ -240,8 +240,13 @@ def load_parser(
     return ChartParser(scorer, trunk, tokenizer, device=device, bf16=bf16)
 
 
-def load_trunk(folder: Path) -> Trunk:
-    """Read the shared trunk of a model folder; errors as for `load_parser`."""
+def load_trunk(folder: Path, *, bf16: bool = False) -> Trunk:
+    """Read the shared trunk of a model folder; errors as for `load_parser`.
+
+    Args:
+        folder: with config.json and trunk.safetensors.
+        bf16: keep the layers in bfloat16: half the memory where all that share them read in it.
+    """
     config = read_model_config(folder)
     path, version = folder / "trunk.safetensors", config["version"]
     weights = load_weights(path, version=version, without=("pieces.weight",))
@@ -250,6 +255,8 @@ def load_trunk(folder: Path) -> Trunk:
     trunk.pieces = load_table(path, "pieces.weight", version=version)
     table = {f"pieces.{name}": value for name, value in trunk.pieces.state_dict().items()}
     trunk.load_state_dict({**weights, **table}, assign=True)
+    if bf16:
+        trunk.layers.to(torch.bfloat16)
     return trunk.eval().requires_grad_(False)
 
 

@@ -144,7 +144,6 @@ class WholeText(nn.Module):
         mask = None if bool(batch.mask.all()) else batch.mask
         with torch.no_grad():
             hidden = trunk.run(trunk.embed(batch.ids), mask, 0, self.config.first)
-        hidden = hidden.to(next(self.layers.parameters()).dtype)
         hidden = run_layers(list(self.layers), hidden, mask, self.rate).float()  # (B, P, H)
         inner = torch.zeros_like(batch.mask).flatten()
         inner[batch.flat] = True
