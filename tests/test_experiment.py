@@ -51,6 +51,7 @@ from treenlp.experiment.lab.statistics import (
 from treenlp.experiment.lab.texts import read_text_corpus
 from treenlp.experiment.lab.treebank import read_sst_corpus
 from treenlp.parsing.parser import load_trunk
+from treenlp.trees.brackets import parse_brackets
 
 SMALL = ExperimentConfig(
     question="Does it run?",
@@ -109,7 +110,10 @@ def test_toml_keeps_everything(config: ExperimentConfig) -> None:
             "[data]\ntask = 'recall'",
             "found the trees 'gold' with the task 'recall', which has none; ",
         ),
-        ("[data]\ntask = 'texts'", "found the trees 'gold' .* expected one of: parsed, right"),
+        (
+            "[data]\ntask = 'texts'",
+            "found the trees 'gold' .* expected one of: parsed, parsed-balanced, right",
+        ),
         ("[data", "mine is no TOML"),
     ],
 )
@@ -410,6 +414,20 @@ def test_texts_are_the_parsers_trees_from_first_to_last(tmp_path: Path) -> None:
         "constituent-lstm.parsed.static",
         "constituent-lstm.balanced.static",
     ]
+
+
+def test_sentences_of_a_text_are_joined_from_the_left_or_in_the_middle() -> None:
+    trees = [parse_brackets(f"(IP (NN a{n}) (VV b{n}))") for n in range(5)]
+    item = Item.from_trees(trees, ["zh"] * 5, 0)
+    spans = {
+        kind: {*zip(item.shape(kind).starts.tolist(), item.shape(kind).ends.tolist(), strict=True)}
+        for kind in ("parsed", "parsed-balanced")
+    }
+    sentences = {(n, n + 2) for n in range(0, 10, 2)}
+    assert spans["parsed"] == sentences | {(0, 4), (0, 6), (0, 8), (0, 10)}
+    assert spans["parsed-balanced"] == sentences | {(0, 10), (0, 6), (6, 10), (0, 4)}
+    one = Item.from_trees(trees[:1], ["zh"], 0)
+    assert one.shape("parsed").splits.tolist() == one.shape("parsed-balanced").splits.tolist()
 
 
 def test_the_treebank_needs_a_model(tmp_path: Path) -> None:

@@ -36,11 +36,12 @@ GAP_TASKS = ("recall", "agreement", "adding")
 TASKS = ("sst", "texts", "pairs", *GAP_TASKS, *BLANK_TASKS)
 TRANSFER_TASKS = ("sst", "pairs")
 _CONTROLS = ("right", "left", "balanced", "random")
-TREES = ("gold", "parsed", *_CONTROLS)
+_FOUND = ("gold", "parsed", "parsed-balanced")
+TREES = (*_FOUND, *_CONTROLS)
 LEAVES = ("static", "contextual", "tuned")
 _OWN_TREES = {
     "sst": frozenset(("gold", "parsed")),
-    "texts": frozenset(("parsed",)),
+    "texts": frozenset(("parsed", "parsed-balanced")),
     "pairs": frozenset(("parsed",)),
 }
 _OWN_LEAVES = {
@@ -111,8 +112,10 @@ class GridConfig:
     Attributes:
         models: names of `NETWORKS`; of blanks also the baselines that count: "majority" and
             "trigram", the two neighbours on each side.
-        trees: which trees tree models get: "gold" (sst), "parsed" (sst, texts, pairs), or control
-            trees; those of dependencies need "parsed" ones, with the head of each phrase.
+        trees: which trees tree models get: "gold" (sst), "parsed" (sst, texts, pairs; those of a
+            text's sentences are joined from the left), "parsed-balanced" (texts; joined by a
+            balanced tree), or control trees; models of dependencies need "parsed" ones, with the
+            head of each phrase.
         leaves: "static" word vectors; "contextual" ones of the trunk's lower layers, or "tuned"
             ones, whose upper layers learn with the network and take many times as long (sst, texts,
             pairs).
@@ -235,7 +238,7 @@ class ExperimentConfig:
     def __post_init__(self) -> None:
         """Check what depends on several parts."""
         own = _OWN_TREES.get(self.data.task, frozenset())
-        odd = {"gold", "parsed"} & set(self.grid.trees) - own
+        odd = {*_FOUND} & {*self.grid.trees} - own
         if odd:
             known = ", ".join((*sorted(own), *_CONTROLS))
             raise ConfigError(

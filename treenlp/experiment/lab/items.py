@@ -54,7 +54,8 @@ class Item:
     def from_trees(cls, trees: Sequence[Tree], langs: Sequence[Lang], start: int) -> Item:
         """Make a text of its sentences, joined from the left: what was read first is deepest.
 
-        The root of each later sentence depends on that of the first.
+        As "parsed-balanced" they are joined so that all are about equally deep. The root of each
+        later sentence depends on that of the first.
 
         Args:
             trees: of the sentences; none makes an item without leaves.
@@ -75,7 +76,10 @@ class Item:
         return cls(
             start=start,
             size=tree.num_leaves,
-            shapes={"parsed": TreeShape.from_tree(tree)},
+            shapes={
+                "parsed": TreeShape.from_tree(tree),
+                "parsed-balanced": TreeShape.from_tree(_balanced(trees)),
+            },
             root=0,
             heads=tuple(heads),
             phrases=preorder_spans(tree),
@@ -105,6 +109,14 @@ class Item:
         shape = self.shape(kind)
         spans = list(zip(shape.starts.tolist(), shape.ends.tolist(), strict=True))
         return spans or [(0, self.size)]
+
+
+def _balanced(trees: Sequence[Tree]) -> Tree:
+    """Trees joined in the middle, as `control_shape` splits leaves."""
+    if len(trees) == 1:
+        return trees[0]
+    middle = (len(trees) + 1) // 2
+    return Tree.build(_TOP, [_balanced(trees[:middle]), _balanced(trees[middle:])])
 
 
 def preorder_spans(tree: Tree) -> tuple[tuple[int, int], ...]:
