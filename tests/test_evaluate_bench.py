@@ -20,6 +20,7 @@ def test_the_report_holds_every_number_and_the_ratio() -> None:
         parse_zh=100.0,
         parse_en=120.5,
         analyze_zh=30.0,
+        analyze_en=20.0,
         peak_bytes=1000,
         first_answer_s=3.0,
         import_torch_s=2.0,

@@ -73,7 +73,10 @@ def _costs(bench: Mapping[str, Any]) -> str:
             "sentences a second, raw text to trees",
             f"{bench['parse_zh']:.0f} Chinese, {bench['parse_en']:.0f} English",
         ),
-        ("sentences a second, full analysis", f"{bench['analyze_zh']:.0f} Chinese"),
+        (
+            "sentences a second, full analysis",
+            f"{bench['analyze_zh']:.0f} Chinese, {bench['analyze_en']:.0f} English",
+        ),
         ("weights and tokenizer", f"{bench['bytes'] / 1e6:.1f} MB"),
         ("peak memory", f"{bench['peak_bytes'] / 1e9:.2f} GB"),
         (

@@ -75,6 +75,7 @@ class Bench:
         parse_zh: sentences a second, raw Chinese reviews to best trees.
         parse_en: sentences a second, raw English to best trees.
         analyze_zh: sentences a second, raw Chinese reviews to readings, sites and sentiment.
+        analyze_en: the same of raw English, whose phrases are read by themselves, too.
         peak_bytes: largest resident memory of a process that analyses reviews, English, and a
             line of 20,000 characters without a space.
         first_answer_s: seconds from starting Python to the first answer, median.
@@ -88,6 +89,7 @@ class Bench:
     parse_zh: float
     parse_en: float
     analyze_zh: float
+    analyze_en: float
     peak_bytes: int
     first_answer_s: float
     import_torch_s: float
@@ -204,6 +206,7 @@ def bench(
         "parse_zh": ("parse", chinese, 2),
         "parse_en": ("parse", english, 2),
         "analyze_zh": ("analyze", few, 1),
+        "analyze_en": ("analyze", english[:_ANALYZED_LINES], 1),
         "long line": ("analyze", [*few, *english[:_ANALYZED_LINES], long_line], 1),
     }
 
@@ -226,6 +229,7 @@ def bench(
         parse_zh=rates["parse_zh"],
         parse_en=rates["parse_en"],
         analyze_zh=rates["analyze_zh"],
+        analyze_en=rates["analyze_en"],
         peak_bytes=int(max(row["peak_bytes"] for row in found.values())),
         first_answer_s=answer,
         import_torch_s=torch,
