@@ -146,7 +146,11 @@ def test_targets_are_the_mean_of_teachers_who_learned_from_the_labels(
         tmp_path, trunk, tokenizer, sources, LOOP, teachers=2, sizes=SIZES, say=said.append
     )
     assert taught is not None
-    assert said[0] == "training teacher 1 of 2, round 1 of 1"
+    assert said[:2] == [
+        "training teacher 1 of 2, round 1 of 1",
+        "asking teacher 1 of 2, round 1 of 1 about 2 hotels",
+    ]
+    assert len(said) == 2 * (1 + 3)
     views = []
     for n in range(2):
         view = WholeText(WholeTextConfig(first=1, rank=0), trunk).eval()

@@ -149,7 +149,7 @@ def ask_teachers(
         rounds: at least 1.
         sizes: of the teachers; their rank is 0 in any case. None means the defaults.
         report: called now and then.
-        say: gets a line before each teacher learns or judges.
+        say: gets a line before a teacher learns, and before it judges the texts of a source.
         stop_after_minutes: stop a teacher then, resumable.
 
     Returns:
@@ -182,9 +182,9 @@ def ask_teachers(
                 )
                 if not done:
                     return None
-                say(f"asking {name}")
                 for source, answer in zip(sources, answers, strict=True):
                     if answer is None:
+                        say(f"asking {name} about {len(source.texts):,} {source.name}")
                         _write_answer(own, source, basis, judge_source(view, source, tokenizer))
                 answers = [_read_answer(own, source, basis) for source in sources]
             said.append([answer for answer in answers if answer is not None])
