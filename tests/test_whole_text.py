@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
+from treenlp import load, pipeline
 from treenlp.data.sentiment import Review, SentimentTree
 from treenlp.encoder import PieceBatch, Pieces, PieceTokenizer, Trunk, TrunkConfig
-from treenlp.encoder.low_rank import LowRankLinear
+from treenlp.encoder.low_rank import AdaptedLayer, LowRankLinear
 from treenlp.errors import ConfigError
 from treenlp.experiment.trainer import TrainConfig
 from treenlp.experiment.whole_text_stage import (
@@ -29,7 +30,9 @@ from treenlp.experiment.whole_text_stage import (
     weigh_sides,
     whole_pieces,
 )
+from treenlp.parsing import parser as parser_module
 from treenlp.parsing.parser import load_parser, load_trunk
+from treenlp.tasks import reader as reader_module
 from treenlp.tasks.grams import GramScore, gram_buckets
 from treenlp.tasks.reader import MeaningReader, TreeMeaning, load_meaning
 from treenlp.tasks.sentiment import NEUTRAL, polarity_logit
@@ -257,6 +260,40 @@ def test_a_phrase_of_several_readings_is_read_once_and_only_if_asked(tiny: Path)
     assert len(spy.seen) == 1
     assert without.span_scores == {}
     assert without.distribution == one.distribution
+
+
+@pytest.mark.parametrize("is_fast", [False, True])
+def test_what_reads_in_bfloat16_shares_one_copy_of_the_layers(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, *, is_fast: bool
+) -> None:
+    modules = (pipeline, reader_module, parser_module)
+    for module in modules:
+        monkeypatch.setattr(module, "has_fast_bfloat16", lambda device: False)
+    exact = [
+        meaning.span_scores for meaning in read(load_meaning(tiny), tiny, "The dog ran. 猫跑。")
+    ]
+    for module in modules:
+        monkeypatch.setattr(module, "has_fast_bfloat16", lambda device: is_fast)
+    nlp = load(str(tiny))
+    parser, reader = nlp._frontend, nlp._loaded_meaning
+    assert isinstance(parser, parser_module.ChartParser)
+    assert isinstance(reader, MeaningReader)
+    layers = [*parser.trunk.layers]
+    assert [id(layer) for layer in reader._layers] == [id(layer) for layer in layers]
+    below = parser.scorer.config.fork
+    assert [id(layer) for layer in parser._layers["zh"][:below]] == [
+        id(layer) for layer in layers[:below]
+    ]
+    assert reader._whole_text is not None
+    for layer in (*layers, *reader._whole_text.layers, *parser._layers["en"]):
+        changed = isinstance(layer, AdaptedLayer)
+        assert not (changed and is_fast)
+        wanted = torch.bfloat16 if is_fast else torch.float32
+        assert changed or {p.dtype for p in layer.parameters()} == {wanted}
+    for found, wanted_scores in zip(read(reader, tiny, "The dog ran. 猫跑。"), exact, strict=True):
+        assert found.span_scores.keys() == wanted_scores.keys()
+        for span, score in found.span_scores.items():
+            assert score == pytest.approx(wanted_scores[span], abs=0.05 if is_fast else 1e-5)
 
 
 def test_loading_draws_no_random_numbers(tiny: Path) -> None:
