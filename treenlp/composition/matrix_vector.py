@@ -59,7 +59,8 @@ class MatrixVectorNet(Composition):
     def node_states(self, leaves: Tensor, batch: TreeBatch) -> Tensor:
         """Hidden states (N, hidden_size) of all nodes: the vectors, not the matrices."""
         vectors = torch.tanh(self.leaf(leaves))
-        states = torch.cat([vectors, self.leaf_matrices(leaves).flatten(1)], 1)
+        # matrices are kept transposed: those of all parents of a height are then one product
+        states = torch.cat([vectors, self.leaf_matrices(leaves).mT.flatten(1)], 1)
         found = scan_levels(_compose, states, batch, self.weight, self.bias, self.matrix_weight)
         return found[:, : self.hidden_size]
 
@@ -75,8 +76,8 @@ class MatrixVectorNet(Composition):
 def _compose(children: Tensor, weight: Tensor, bias: Tensor, matrix_weight: Tensor) -> Tensor:
     size = len(bias)
     vectors = children[..., :size].unsqueeze(-1)  # (m, 2, H, 1)
-    matrices = children[..., size:].view(-1, 2, size, size)  # (m, 2, H, H)
-    changed = torch.matmul(matrices.flip(1), vectors).flatten(1)  # B a, A b
+    matrices = children[..., size:].view(-1, 2, size, size)  # (m, 2, H, H), transposed
+    changed = torch.matmul(matrices.mT, vectors.flip(1)).flip(1).flatten(1)  # B a, A b
     vector = torch.tanh(torch.addmm(bias, changed, weight.t()))
-    matrix = matrix_weight @ matrices.flatten(1, 2)  # (m, H, H)
+    matrix = matrices.transpose(1, 2).flatten(2) @ matrix_weight.t()  # (m, H, H)
     return torch.cat([vector, matrix.flatten(1)], 1)

@@ -40,13 +40,13 @@ class TensorNetwork(RecursiveNet):
     def node_states(self, leaves: Tensor, batch: TreeBatch) -> Tensor:
         """Hidden states (N, hidden_size) of all nodes."""
         hidden = torch.tanh(self.leaf(leaves))
-        tensor = self.tensor / (2 * self.hidden_size)
-        return scan_levels(_compose, hidden, batch, self.weight, self.bias, tensor)
+        # rows by the right-hand entry, once for all heights: it is the largest thing of all
+        slices = self.tensor.permute(2, 0, 1).flatten(1) / (2 * self.hidden_size)
+        return scan_levels(_compose, hidden, batch, self.weight, self.bias, slices)
 
 
-def _compose(children: Tensor, weight: Tensor, bias: Tensor, tensor: Tensor) -> Tensor:
+def _compose(children: Tensor, weight: Tensor, bias: Tensor, slices: Tensor) -> Tensor:
     both = children.flatten(1)  # (m, 2 H)
-    slices, width, _ = tensor.shape
-    right = (both @ tensor.permute(2, 0, 1).reshape(width, -1)).view(-1, slices, width)
+    right = (both @ slices).view(len(both), len(bias), -1)  # (m, H, 2 H)
     bilinear = torch.bmm(right, both.unsqueeze(2)).squeeze(2)
     return torch.tanh(bilinear + torch.addmm(bias, both, weight.t()))
