@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from treenlp.errors import InputError
-from treenlp.text import detokenize, gaps, tokenize_english
+from treenlp.text import chinese, detokenize, english, gaps, language, splitting, tokenize_english
 from treenlp.text.characters import is_visible
 
 # Pieces that are likely to meet in a tokenizer's blind spots.
@@ -128,3 +131,37 @@ def test_time_is_linear(unit: str) -> None:
     tokenize_english(text)
     # About 0.06 s at most on a slow machine; something quadratic takes ten times the bound.
     assert time.perf_counter() - began < 1.0
+
+
+def possessive_groups(parsed: Any) -> Iterator[Any]:
+    """Possessive repeats in a parsed pattern whose body is more than one character."""
+    for operation, argument in parsed:
+        if str(operation) == "POSSESSIVE_REPEAT":
+            body = argument[2]
+            if len(body) != 1 or str(body[0][0]) not in ("IN", "LITERAL", "NOT_LITERAL", "ANY"):
+                yield body
+        for part in argument if isinstance(argument, tuple | list) else [argument]:
+            inner = part if isinstance(part, list) else [part]
+            for pattern in inner:
+                if isinstance(pattern, re._parser.SubPattern):  # type: ignore[attr-defined]
+                    yield from possessive_groups(pattern)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        english._token_pattern(),
+        chinese._atom_pattern(),
+        language._WORD,
+        splitting._TERMINAL,
+        splitting._ADDRESS,
+        splitting._NEXT,
+    ],
+    ids=["english", "chinese", "language", "terminal", "address", "next"],
+)
+def test_groups_are_atomic_and_not_possessive(pattern: re.Pattern[str]) -> None:
+    """Python before 3.11.5 matches too much with possessive groups, and Debian 12 has 3.11.2."""
+    parse = re._parser.parse  # type: ignore[attr-defined]
+    assert list(possessive_groups(parse("x(?:a|(?:bc)*+)y")))
+    assert not list(possessive_groups(parse("a*+[bc]++(?>(?:bc)*)")))
+    assert not list(possessive_groups(parse(pattern.pattern, pattern.flags & ~re.UNICODE)))

@@ -20,9 +20,9 @@ def _atom_pattern() -> re.Pattern[str]:
     """Compile the pattern of one atom, on first use."""
     return re.compile(
         rf"{URL}|{EMAIL}|{EMOJI}[{EXTENDER}]*+"
-        rf"|{_DIGIT}{{1,3}}(?:,{_DIGIT}{{3}})++(?!{_DIGIT})(?:[.\uff0e]{_DIGIT}++)?[%\uff05\u2030]?"
-        rf"|{_DIGIT}++(?:[.:/\uff0e\uff1a\uff0f]{_DIGIT}++)*+[%\uff05\u2030]?"
-        rf"|[^\W\d_{CJK}{EXTENDER}](?:[^\W\d_{CJK}]|[{EXTENDER}])*+"
+        rf"|{_DIGIT}{{1,3}}(?>(?:,{_DIGIT}{{3}})+)(?!{_DIGIT})(?:[.\uff0e]{_DIGIT}++)?[%\uff05\u2030]?"
+        rf"|{_DIGIT}++(?>(?:[.:/\uff0e\uff1a\uff0f]{_DIGIT}++)*)[%\uff05\u2030]?"
+        rf"|[^\W\d_{CJK}{EXTENDER}](?>(?:[^\W\d_{CJK}]|[{EXTENDER}])*)"
         rf"|[^{BLANK}{EXTENDER}][{EXTENDER}]*+"
     )
 

@@ -115,7 +115,7 @@ def _token_pattern() -> re.Pattern[str]:
         r"|-(?:[LR][RSC]B)-"
         r"|</?[A-Za-z][A-Za-z0-9]{0,9}\s?/?>"
         r"|&(?:[A-Za-z]{2,8}|\#[0-9]{1,6});"
-        rf"|(?<!{_W})[@#][A-Za-z_]{_W}*+"
+        rf"|(?<!{_W})[@#][A-Za-z_](?>{_W}*)"
         rf"|(?<![\w.])[\w~][\w~\-]{{0,63}}\.(?i:{_FILE_ENDINGS})(?![\w.]?\w)"
         r"|\+/-"
         # emoticons
@@ -132,7 +132,7 @@ def _token_pattern() -> re.Pattern[str]:
         rf"|(?<!{_W})(?:[a-z]{{2,12}}in|o|ol|an|th|lil)'(?=\s|$)"
         rf"|\u00b0[CF]{_END}"
         # abbreviations
-        rf"|(?<!{_W})(?:[A-Za-z]\.){{2,12}}(?:[A-Za-z](?=\.?{_END}))?(?:-{_W}++)*+{_END}"
+        rf"|(?<!{_W})(?:[A-Za-z]\.){{2,12}}(?:[A-Za-z](?=\.?{_END}))?(?>(?:-(?>{_W}+))*){_END}"
         rf"|(?<!{_W})(?:{_alternatives([*TITLES, *ABBREVIATIONS])})\.{_END}(?!\.)"
         rf"|(?<!{_W})(?:{_alternatives(BEFORE_NUMBER)})\.(?=\s?[0-9])"
         rf"|(?<!{_W})[A-Z]\.(?=\s{{1,3}}[A-Z\u2018\u201c\"(])(?!\.)"
@@ -140,10 +140,10 @@ def _token_pattern() -> re.Pattern[str]:
         # words and numbers
         rf"|(?P<word>(?:(?<![^{BLANK}(\[$\u00a3\u20ac])[-+\u2212\u00b1](?=\.?[0-9])\.?"
         rf"|(?<![\w.])\.(?=[0-9])|{_A}(?=(?i:tis|twas){_END}))?"
-        rf"(?![{EXTENDER}]){_W}++(?:{_CONNECTOR}(?![{EXTENDER}]){_W}++)*+"
+        rf"(?![{EXTENDER}])(?>{_W}+)(?>(?:{_CONNECTOR}(?![{EXTENDER}])(?>{_W}+))*)"
         r"(?:-(?=,|\s(?:and|or|to)\s))?)"
         # runs and single marks
-        rf"|(?P<mark>[{CJK}](?:[{CJK}]|[{EXTENDER}])*+"
+        rf"|(?P<mark>[{CJK}](?>(?:[{CJK}]|[{EXTENDER}])*)"
         r"|\.{2,}|\u2026+|[!?]{2,}|-{2,}|[\u2013\u2014]+|\*{2,}|={2,}|~{2,}|_{2,}|\#{2,}|/{2,}|\+{2,}"
         r"|`{1,2}|''|[<>=]=|<-|->|=>|[<>]{2}"
         rf"|[^{BLANK}{EXTENDER}][{EXTENDER}]*+)"

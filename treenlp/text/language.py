@@ -14,7 +14,7 @@ from treenlp.text.characters import CJK, CJK_PUNCTUATION, Lang, check_text
 _CJK: Final = re.compile(f"[{CJK}]")
 _CJK_FUNCTION: Final = re.compile("[的了是在不我你他她这那吗呢吧們们這嗎]")
 _CJK_MARK: Final = re.compile(f"\u2026\u2026|[{CJK_PUNCTUATION}]")
-_WORD: Final = re.compile(rf"[^\W\d_{CJK}]++(?:['\u2019][^\W\d_{CJK}]++)*+")
+_WORD: Final = re.compile(rf"[^\W\d_{CJK}]++(?>(?:['\u2019][^\W\d_{CJK}]++)*)")
 _FUNCTION_WORDS: Final = frozenset(
     "the of and to in is was are were be been has have had do does did will would can could should "
     "that this these those it he she we they you i'm it's don't i my your his her our their a an "

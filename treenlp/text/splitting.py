@@ -18,7 +18,8 @@ _CLOSERS = "\"'\u201d\u2019\u300d\u300f\ufe42\ufe44)\\]}\uff09\u3011\u300b\u3009
 _PARAGRAPH: Final = re.compile(f"[^{LINE_BREAK}]+")
 _TERMINAL: Final = re.compile(
     "(?P<marks>[.!?\u2026\u3002\uff01\uff1f\uff61]++)"
-    f"(?P<closers>(?:(?!['\u2019][0-9])[{_CLOSERS}])*+(?:[ ](?:''|[\u201d\uff09\u300d\u300f]))*+)"
+    f"(?P<closers>(?>(?:(?!['\u2019][0-9])[{_CLOSERS}])*)"
+    "(?>(?:[ ](?:''|[\u201d\uff09\u300d\u300f]))*))"
 )
 _ADDRESS: Final = re.compile(rf"{URL}|{EMAIL}")
 _NEXT: Final = re.compile(rf"[{BLANK}]*+[\"'\u201c\u2018(\[`\u00bf\u00a1]*+[{BLANK}]?")
