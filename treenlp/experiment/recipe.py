@@ -104,7 +104,7 @@ class RecipeConfig:
         meaning_steps: optimizer steps of the meaning model; about 0.6 s each.
         teachers: of the view of whole texts; 0 lets it learn from the labels alone.
         teacher_rounds: in a later round teachers learn from what those of the round before say.
-        teacher_steps: optimizer steps of each teacher; about 4 s each on one core.
+        teacher_steps: optimizer steps of each teacher; some seconds each on one core.
         whole_text_runs: runs of the view of whole texts, of which the mean is taken.
         whole_text_steps: optimizer steps of each; about 2 s each on one core.
         generated: Chinese items made from the lexicon.
