@@ -12,6 +12,7 @@ import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ from treenlp.data.sentiment import read_sst
 from treenlp.encoder import EncoderLayer, PieceBatch, PieceTokenizer, TrunkConfig
 from treenlp.errors import ConfigError, DataError
 from treenlp.experiment.lab import restore_runs, treebank
+from treenlp.experiment.lab import texts as lab_texts
 from treenlp.experiment.lab.archive import ARCHIVE_FILE
 from treenlp.experiment.lab.classifier import ClassifierTask, PhraseClassifier, answer
 from treenlp.experiment.lab.config import (
@@ -50,7 +52,8 @@ from treenlp.experiment.lab.statistics import (
 )
 from treenlp.experiment.lab.texts import read_text_corpus
 from treenlp.experiment.lab.treebank import read_sst_corpus
-from treenlp.parsing.parser import load_trunk
+from treenlp.parsing import parser as parser_module
+from treenlp.parsing.parser import ChartParser, load_parser, load_trunk
 from treenlp.trees.brackets import parse_brackets
 
 SMALL = ExperimentConfig(
@@ -372,7 +375,9 @@ def test_the_treebank_gets_leaves_and_the_parsers_trees(
     assert torch.allclose(words, trunk.pieces(torch.tensor(pieces.ids[:1]))[0], atol=1e-2)
 
 
-def test_texts_are_the_parsers_trees_from_first_to_last(tmp_path: Path) -> None:
+def test_texts_are_the_parsers_trees_from_first_to_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The shipped model over a real folder of texts, and a whole experiment over that."""
     folder = tmp_path / "tea"
     folder.mkdir()
@@ -391,7 +396,17 @@ def test_texts_are_the_parsers_trees_from_first_to_last(tmp_path: Path) -> None:
         learn=LearnConfig(epochs=1, hidden_size=8),
     )
     model = model_directory("zh-en-1")
+    precisions = []
+
+    def spied(*args: Any, **options: Any) -> ChartParser:
+        parser = load_parser(*args, **options)
+        precisions.append(parser.dtype)
+        return parser
+
+    monkeypatch.setattr(parser_module, "has_fast_bfloat16", lambda device: True)
+    monkeypatch.setattr(lab_texts, "load_parser", spied)
     corpus = read_text_corpus(config.data, tmp_path / "cache", model, leaves=("static",))
+    assert precisions == [torch.float32]  # whatever the processor likes best
     first, second, *_ = corpus.parts["train"]
     assert first.heads.count(-1) == 1
     top = first.heads.index(-1)
@@ -659,6 +674,9 @@ def test_what_cannot_be_gone_on_from_is_refused(finished: Path, tmp_path: Path) 
     (new / "corpus.json").write_text(json.dumps(corpora), encoding="utf-8")
     with pytest.raises(ConfigError, match="describes other data than there are now"):
         run_experiment(SMALL, new)
+    with pytest.raises(ConfigError, match=r"runs\.json\.gz is of other data than .*corpus\.json"):
+        restore_runs(tmp_path, new, SMALL)
+    assert not (new / "lstm.words.contextual.gap2" / "seed-1" / "result.json").exists()
     path = tmp_path / ARCHIVE_FILE
     whole = path.read_bytes()
     for content, message in [

@@ -58,7 +58,7 @@ def restore_runs(source: Path, folder: Path, config: ExperimentConfig) -> int:
     """Put the runs of a report into a folder, where `run_experiment` then goes on from them.
 
     Runs of cells and seeds that the experiment does not have are left out, and what is already in
-    the folder stays. That the data are the same `run_experiment` checks when it reads them.
+    the folder stays. That the data are those of today `run_experiment` checks when it reads them.
 
     Args:
         source: folder of the report.
@@ -69,7 +69,8 @@ def restore_runs(source: Path, folder: Path, config: ExperimentConfig) -> int:
         How many runs were put there.
 
     Raises:
-        ConfigError: if there is no readable archive, it is of another experiment, or the folder is.
+        ConfigError: if there is no readable archive, it is of another experiment or of other data,
+            or the folder is of another experiment.
     """
     values = _read(source / ARCHIVE_FILE)
     before = ExperimentConfig.from_toml(values["config"], source=str(source / ARCHIVE_FILE))
@@ -81,11 +82,14 @@ def restore_runs(source: Path, folder: Path, config: ExperimentConfig) -> int:
                 "may differ from that of the runs gone on from"
             )
     claim(folder, config)
-    corpora: dict[str, Any] = values["corpora"]
     path = folder / CORPUS_FILE
-    if path.is_file():
-        corpora = {**corpora, **read_corpora(folder)}
-    path.write_text(json.dumps(corpora) + "\n", encoding="utf-8")
+    known = read_corpora(folder) if path.is_file() else {}
+    corpora: dict[str, Any] = {**known, **values["corpora"]}
+    if any(corpora[name] != known[name] for name in known):
+        raise ConfigError(
+            f"{source / ARCHIVE_FILE} is of other data than {path}; give another folder"
+        )
+    _write(path, corpora)
     restored = 0
     for cell in cells_of(config):
         for run in run_folders(folder, cell, config):
@@ -93,9 +97,16 @@ def restore_runs(source: Path, folder: Path, config: ExperimentConfig) -> int:
             if result is None or (run / RESULT_FILE).is_file():
                 continue
             run.mkdir(parents=True, exist_ok=True)
-            (run / RESULT_FILE).write_text(json.dumps(result) + "\n", encoding="utf-8")
+            _write(run / RESULT_FILE, result)
             restored += 1
     return restored
+
+
+def _write(path: Path, values: object) -> None:
+    """Whole or not at all: an experiment may be killed at any moment."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(json.dumps(values) + "\n", encoding="utf-8")
+    partial.replace(path)
 
 
 def _read(path: Path) -> dict[str, Any]:
