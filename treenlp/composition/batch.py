@@ -9,7 +9,7 @@ one matrix product.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -21,7 +21,7 @@ from torch import Tensor
 from treenlp.errors import ShapeError
 from treenlp.trees.tree import Tree
 
-__all__ = ["Branching", "NaryBatch", "SequenceBatch", "TreeBatch", "TreeShape"]
+__all__ = ["Branching", "ChildSlots", "NaryBatch", "SequenceBatch", "TreeBatch", "TreeShape"]
 
 IntArray = NDArray[np.int64]
 
@@ -216,6 +216,43 @@ def _heights(starts: IntArray, splits: IntArray, ends: IntArray) -> IntArray:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class ChildSlots:
+    """Some of the children of a batch's nodes, for cells that do not treat all alike.
+
+    Slot 2 n + s holds child s, left 0 and right 1, of internal node n, counted without leaves; so
+    a child's sibling stands in its slot ^ 1.
+
+    Attributes:
+        slots: (S,) int64 in ascending order, hence by height.
+        level_sizes: how many of them belong to nodes of height 1, 2, ...; their sum is S.
+
+    Example:
+        >>> batch = TreeBatch.from_shapes([TreeShape.from_splits([1, 2], 3)])
+        >>> [side.slots.tolist() for side in (*batch.leaf_slots, *batch.inner_slots)]
+        [[0, 2], [1], [], [3]]
+    """
+
+    slots: Tensor
+    level_sizes: tuple[int, ...]
+
+    @classmethod
+    def where(cls, wanted: NDArray[np.bool_], level_sizes: Sequence[int]) -> ChildSlots:
+        """The slots that (2 M,) `wanted` says; `level_sizes` are those of the nodes."""
+        slots = np.flatnonzero(wanted)
+        ends = np.searchsorted(slots, 2 * np.cumsum([0, *level_sizes]))
+        return cls(slots=torch.from_numpy(slots), level_sizes=tuple(np.diff(ends).tolist()))
+
+    def by_level(self, *rows: Tensor) -> Iterator[tuple[Tensor, ...]]:
+        """For each height the slots, and of each of `rows` (S, ...) what belongs to them."""
+        every = (self.slots, *rows)
+        return zip(*(one.split_with_sizes(self.level_sizes) for one in every), strict=True)
+
+    def to(self, device: torch.device | str) -> ChildSlots:
+        """Return the slots on `device`."""
+        return ChildSlots(slots=self.slots.to(device), level_sizes=self.level_sizes)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class TreeBatch:
     """Many binary trees as flat index arrays.
 
@@ -227,6 +264,8 @@ class TreeBatch:
         leaf_counts: (B,) int64 leaves of each tree.
         children: (M, 2) int64 node numbers of the left and right child of each internal node.
         level_sizes: number of internal nodes of height 1, 2, ...; their sum is M.
+        leaf_slots: leaves that are left children, and those that are right children.
+        inner_slots: internal nodes that are left children, and those that are right children.
         roots: (B,) int64 node number of each tree's root.
         spans: (N, 2) int64 half-open leaf span of each node within its own tree.
         owner: (N,) int64 the tree of each node.
@@ -235,6 +274,8 @@ class TreeBatch:
     leaf_counts: Tensor
     children: Tensor
     level_sizes: tuple[int, ...]
+    leaf_slots: tuple[ChildSlots, ChildSlots]
+    inner_slots: tuple[ChildSlots, ChildSlots]
     roots: Tensor
     spans: Tensor
     owner: Tensor
@@ -318,10 +359,20 @@ class TreeBatch:
         spans[:total_leaves, 1] = leaf_start + 1
         spans[total_leaves:, 0] = starts[order]
         spans[total_leaves:, 1] = ends[order]
+        children = np.stack([left, right], axis=1)[order]
+        level_sizes = tuple(np.bincount(heights)[1:].tolist()) if total_nodes else ()
+
+        def slots_of(side: int, of_leaves: bool) -> ChildSlots:
+            wanted = np.zeros_like(children, dtype=np.bool_)
+            wanted[:, side] = (children[:, side] < total_leaves) == of_leaves
+            return ChildSlots.where(wanted.reshape(-1), level_sizes)
+
         return cls(
             leaf_counts=torch.from_numpy(leaf_counts),
-            children=torch.from_numpy(np.stack([left, right], axis=1)[order]),
-            level_sizes=tuple(np.bincount(heights)[1:].tolist()) if total_nodes else (),
+            children=torch.from_numpy(children),
+            level_sizes=level_sizes,
+            leaf_slots=(slots_of(0, True), slots_of(1, True)),
+            inner_slots=(slots_of(0, False), slots_of(1, False)),
             roots=torch.from_numpy(roots),
             spans=torch.from_numpy(spans),
             owner=torch.from_numpy(np.concatenate([leaf_owner, owner[order]])),
@@ -333,6 +384,8 @@ class TreeBatch:
             leaf_counts=self.leaf_counts.to(device),
             children=self.children.to(device),
             level_sizes=self.level_sizes,
+            leaf_slots=(self.leaf_slots[0].to(device), self.leaf_slots[1].to(device)),
+            inner_slots=(self.inner_slots[0].to(device), self.inner_slots[1].to(device)),
             roots=self.roots.to(device),
             spans=self.spans.to(device),
             owner=self.owner.to(device),

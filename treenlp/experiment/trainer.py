@@ -189,7 +189,7 @@ def fit(
     if not processes.is_first:
         report = None
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(_groups(named, config), betas=(0.9, 0.98), fused=False)
+    optimizer = torch.optim.AdamW(_groups(named, config), betas=(0.9, 0.98), fused=True)
     step = _resume(folder, named, optimizer, config)
     history = _History(read_history(folder))
     schedule = _schedule(config)
