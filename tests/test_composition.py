@@ -161,6 +161,15 @@ def test_gradients_equal_those_of_the_slow_twin(name: str) -> None:
 
 
 @every_cell
+def test_nothing_changes_where_no_gradients_are_asked_for(name: str) -> None:
+    cell, trees = make(name), some_trees(2)
+    leaves = leaves_for(trees)
+    with torch.inference_mode():
+        found = encode(cell, trees, leaves).nodes
+    torch.testing.assert_close(found, encode(cell, trees, leaves).nodes, rtol=0, atol=0)
+
+
+@every_cell
 def test_gradcheck_over_inputs_and_parameters(name: str) -> None:
     cell = make(name, inputs=2, size=2)
     batch = TreeBatch.from_shapes([shape_of(tree) for tree in (((0, 1), (2, 3)), 0, (0, (1, 2)))])
