@@ -9,9 +9,7 @@ from charts import forest_of
 
 from treenlp.errors import InputError
 from treenlp.parsing.constraints import Constraint
-from treenlp.parsing.readings import gloss
 from treenlp.parsing.skeleton import Skeleton
-from treenlp.text import Sentence
 from treenlp.trees.brackets import parse_brackets
 from treenlp.trees.heads import dependencies
 
@@ -224,19 +222,6 @@ def test_equal_glosses_name_the_class() -> None:
     verb = "(IP (VP (VV 学习) (NP (NN 文件))))"
     found = forest_of("学习文件", [(noun, 0.6), (verb, 0.4)]).readings()
     assert [r.gloss for r in found.listed] == ["学习|文件 (nominal)", "学习|文件 (verbal)"]
-
-
-def test_gloss_of_a_whole_english_sentence() -> None:
-    text = "She  saw the man with glasses."
-    sentence = Sentence.from_text(text, lang="en")
-    assert sentence is not None
-    tree = parse_brackets(
-        "(S (NP (PRP She)) (VP (VBD saw) (NP (NP (DT the) (NN man)) (PP (IN with) "
-        "(NP (NNS glasses))))) (. .))"
-    )
-    words = [(i, i + 1) for i in range(7)]
-    assert gloss(tree, words, sentence) == "She|[saw the man with glasses] ."
-    assert gloss(tree, words, sentence, (3, 6)) == "[the man]|[with glasses]"
 
 
 def test_readings_under_a_constraint() -> None:

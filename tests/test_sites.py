@@ -77,6 +77,32 @@ def test_category_with_equal_dependencies() -> None:
     assert found.score == pytest.approx(0.8)
 
 
+@pytest.mark.parametrize(
+    ("text", "first", "second", "wanted"),
+    [
+        pytest.param(
+            "他来听课",
+            "(IP (NP (PN 他)) (VP (VV 来) (VP (VV 听) (NP (NN 课)))))",
+            "(IP (NP (PN 他)) (VP (ADVP (AD 来)) (VP (VV 听) (NP (NN 课)))))",
+            ["他|[来听课] (来: verbal)", "他|[来听课] (来: modifying)"],
+            id="labels",
+        ),
+        pytest.param(
+            "清朝挖的",
+            "(NP (CP (IP (NP (NR 清朝)) (VP (VV 挖))) (SP 的)))",
+            "(CP (IP (NP (NR 清朝)) (VP (VV 挖))) (SP 的))",
+            ["清朝|挖 (挖: nominal)", "清朝|挖 (挖: clausal)"],
+            id="what is around the place",
+        ),
+    ],
+)
+def test_alternatives_that_group_alike_are_told_apart(
+    text: str, first: str, second: str, wanted: list[str]
+) -> None:
+    site = sites_of(text, (first, 0.6), (second, 0.4)).sites[0]
+    assert [a.gloss for a in site.alternatives] == wanted
+
+
 def test_segmentation() -> None:
     found = sites_of(
         "乒乓球拍卖完了",

@@ -13,17 +13,17 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 from treenlp.errors import InputError
-from treenlp.parsing.skeleton import Skeleton, coarse_class, is_function_tag
+from treenlp.parsing.glosses import contrast
+from treenlp.parsing.skeleton import Skeleton
 from treenlp.text import Sentence
 from treenlp.trees.tree import Tree
 
-__all__ = ["Interpretation", "Reading", "Readings", "contrast", "gloss", "group_readings"]
+__all__ = ["Interpretation", "Reading", "Readings", "group_readings"]
 
 Span = tuple[int, int]
 
 _ENOUGH = 0.005  # mass of unseen trees that cannot matter
 _NEGLIGIBLE = 1e-3  # a tree this much worse than the best changes no reading that is listed
-_COUNTING = frozenset("QP DP CLP".split())  # phrases that a gloss shows without brackets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +144,8 @@ def group_readings(
     merged.sort(key=lambda group: -group.mass)
     chosen = [group for rank, group in enumerate(merged[:k]) if rank == 0 or group.mass >= min_prob]
     place = _contested(chosen if len(chosen) > 1 else merged[:2])
-    glosses = contrast([group.best for group in chosen], sentence, place)
+    best = [(group.best.tree, group.best.words) for group in chosen]
+    glosses = contrast(best, sentence, place)
     listed = tuple(
         Reading(
             tree=group.best.tree,
@@ -184,108 +185,3 @@ def _contested(groups: Sequence[_Group]) -> Span | None:
     if not found:
         return None
     return min(start for start, _ in found), max(end for _, end in found)
-
-
-def contrast(trees: Sequence[Interpretation], sentence: Sentence, place: Span | None) -> list[str]:
-    """Gloss several trees at one place; where glosses are equal, with the coarse class added."""
-    glosses = [gloss(item.tree, item.words, sentence, place) for item in trees]
-    classes = []
-    for item in trees:
-        span = place or (item.words[0][0], item.words[-1][1])
-        label = item.tree.node_labels[_covering(item.tree, item.words, span)]
-        classes.append(coarse_class(label, sentence.lang))
-    return [
-        f"{text} ({own})"
-        if any(text == t and own != c for t, c in zip(glosses, classes, strict=True))
-        else text
-        for text, own in zip(glosses, classes, strict=True)
-    ]
-
-
-def gloss(tree: Tree, words: Sequence[Span], sentence: Sentence, place: Span | None = None) -> str:
-    """Say how a stretch of a sentence groups: its parts between bars, phrases in brackets.
-
-    A number with its classifier is left without brackets, a particle goes with what is before
-    it and stands outside brackets: ``[两个大学]的|老师``, ``两个|[大学]的|老师``,
-    ``等了|十分钟|车``.
-
-    Args:
-        tree: a tree of the sentence.
-        words: atoms of each leaf.
-        sentence: the sentence.
-        place: half-open atoms; None for the whole sentence.
-    """
-    sizes, labels, spans, tags = tree.node_sizes, tree.node_labels, tree.node_spans(), tree.tags
-    start, end = place or (words[0][0], words[-1][1])
-    node = _covering(tree, words, (start, end))
-    pieces: list[tuple[str, Span]] = []
-    for child in _children(sizes, node) or [node]:
-        first, last = spans[child]
-        if words[first][0] < end and start < words[last - 1][1]:
-            pieces.append(_piece(labels[child], (first, last), tags, words, sentence))
-    separator = "" if sentence.lang == "zh" else " "
-    shown: list[str] = []
-    for text, (first, last) in pieces:
-        is_particle = last == first + 1 and _is_particle(tags[first], sentence)
-        if shown and is_particle:
-            shown[-1] += separator + text
-        else:
-            shown.append(text)
-    return "|".join(shown)
-
-
-def _covering(tree: Tree, words: Sequence[Span], place: Span) -> int:
-    """Node of the smallest phrase that covers some atoms; the last of a unary chain."""
-    sizes, spans = tree.node_sizes, tree.node_spans()
-    node = 0
-    while True:
-        inside = [
-            child
-            for child in _children(sizes, node)
-            if words[spans[child][0]][0] <= place[0] and place[1] <= words[spans[child][1] - 1][1]
-        ]
-        if not inside or sizes[inside[0]] == 1:
-            return node
-        node = inside[0]
-
-
-def _is_particle(tag: str, sentence: Sentence) -> bool:
-    """Whether a word goes with what is before it; a conjunction goes with neither side."""
-    return tag != "CC" and is_function_tag(tag, sentence.lang)
-
-
-def _piece(
-    label: str,
-    span: Span,
-    tags: Sequence[str],
-    words: Sequence[Span],
-    sentence: Sentence,
-) -> tuple[str, Span]:
-    """One part of a gloss, in brackets if it is a phrase."""
-    first, last = span
-    text = _surface(sentence, words[first][0], words[last - 1][1])
-    if last == first + 1:
-        return text, span
-    middle = last
-    while middle > first + 1 and _is_particle(tags[middle - 1], sentence):
-        middle -= 1
-    tail = _surface(sentence, words[middle][0], words[last - 1][1]) if middle < last else ""
-    if middle == last and label.split("::")[0] in _COUNTING:
-        return text, span
-    inner = _surface(sentence, words[first][0], words[middle - 1][1])
-    return f"[{inner}]{tail}", span
-
-
-def _surface(sentence: Sentence, first: int, last: int) -> str:
-    """The caller's text of some atoms, white space made one space (none in Chinese)."""
-    text = sentence.text[sentence.atoms[first][0] : sentence.atoms[last - 1][1]]
-    return ("" if sentence.lang == "zh" else " ").join(text.split())
-
-
-def _children(sizes: Sequence[int], node: int) -> list[int]:
-    children = []
-    child, end = node + 1, node + sizes[node]
-    while child < end:
-        children.append(child)
-        child += sizes[child]
-    return children
