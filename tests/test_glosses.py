@@ -122,6 +122,17 @@ def test_what_is_grouped_alike_is_named(
     assert glosses(text, *trees) == wanted
 
 
+def test_what_a_word_depends_on_is_named_where_classes_are_equal() -> None:
+    trees = (
+        "(ADJP (RB very) (JJ nice) (PP (IN of) (NP (PRP you))))",
+        "(ADJP (RB very) (JJ nice) (PP (JJ of) (NP (PRP you))))",
+    )
+    assert glosses("very nice of you", *trees, lang="en") == [
+        "very|nice|[of you] (of → nice)",
+        "very|nice|[of you] (of → you)",
+    ]
+
+
 def nested(places: tuple[int, ...]) -> st.SearchStrategy[Nested]:
     """Trees over some words, nodes of two or three children."""
     if len(places) == 1:

@@ -91,7 +91,7 @@ class Sites:
 
 @dataclass(frozen=True, kw_only=True)
 class _Question:
-    """A question with each tree's answer; answers are compared, and read only to be shown."""
+    """A question with each tree's answer; answers are compared, never read."""
 
     kind: SiteKind
     word: Span  # atoms of what it is about
@@ -125,7 +125,7 @@ def find_sites(
     questions = _questions(best.skeleton, trees, weights)
     questions.sort(key=lambda q: (-q.doubt, _KIND_ORDER[q.kind], q.span))
     sites = [
-        _site(forest.sentence, best.skeleton, cluster, trees, weights, min_prob)
+        _site(forest.sentence, cluster, trees, weights, min_prob)
         for cluster in _clusters([q for q in questions if q.doubt >= min_prob], weights)
     ]
     worst = questions[0].doubt if questions else 0.0
@@ -329,7 +329,6 @@ def _left_open(question: _Question, given: _Question, weights: Sequence[float]) 
 
 def _site(
     sentence: Sentence,
-    reference: Skeleton,
     cluster: Sequence[_Question],
     trees: Sequence[Interpretation],
     weights: Sequence[float],
@@ -349,11 +348,6 @@ def _site(
     chosen = [trees[best[answer]] for answer in kept]
     place = _with_dependents(place, cluster, chosen)
     glosses = contrast([(tree.tree, tree.words) for tree in chosen], sentence, place)
-    if len(set(glosses)) < len(glosses):  # what tells them apart is around the place
-        glosses = [
-            text + _named(seed.word, answer, reference, sentence)
-            for text, answer in zip(glosses, kept, strict=True)
-        ]
     phrases = [_phrases(tree, place) for tree in chosen]
     alternatives = tuple(
         SiteAlternative(
@@ -368,21 +362,6 @@ def _site(
     )
     start, end = _offsets(sentence, place)
     return Site(start=start, end=end, kind=_kind(cluster, chosen), alternatives=alternatives)
-
-
-def _named(word: Span, answer: Hashable, reference: Skeleton, sentence: Sentence) -> str:
-    """An answer after a gloss: the class of a word, or what it depends on."""
-
-    def text_of(span: Span) -> str:
-        start, end = _offsets(sentence, span)
-        return sentence.text[start:end]
-
-    if isinstance(answer, str) and answer != "crossed":
-        return f" ({text_of(word)}: {answer})"
-    if isinstance(answer, int):
-        head = text_of(reference.words[answer]) if answer >= 0 else "root"
-        return f" ({text_of(word)} → {head})"
-    return ""
 
 
 def _with_dependents(

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from treenlp.parsing.skeleton import coarse_class, is_function_tag
+from treenlp.parsing.skeleton import Skeleton, coarse_class, is_function_tag
 from treenlp.text import Sentence
 from treenlp.trees.heads import base_label
 from treenlp.trees.tree import Tree
@@ -29,8 +29,8 @@ def contrast(
     """Gloss several trees at one place so that what tells them apart is seen.
 
     Where glosses would be equal, phrases that the trees group differently are shown by their
-    parts, ``量了|[四扇|[窗户]的|高度]``. What they group alike but do not take for the same has its
-    class added, or its labels if the classes are equal, ``学习|文件 (nominal)``.
+    parts, ``量了|[四扇|[窗户]的|高度]``. Where they group all alike, the first difference in what
+    they take it for is added, ``学习|文件 (nominal)``, or in what a word depends on.
 
     Args:
         trees: of the sentence, each with the atoms of its leaves.
@@ -92,7 +92,7 @@ class _View:
     """A tree of a sentence with the atoms of its nodes."""
 
     def __init__(self, tree: Tree, words: Sequence[Span], sentence: Sentence) -> None:
-        self.sentence = sentence
+        self.sentence, self._tree = sentence, tree
         self._labels, self._sizes, self._tags = tree.node_labels, tree.node_sizes, tree.tags
         self._words, self._leaves = words, tree.node_spans()
         self._spans = [(words[first][0], words[last - 1][1]) for first, last in self._leaves]
@@ -127,14 +127,31 @@ class _View:
         """Atoms of all nodes inside a place."""
         return frozenset(span for span in self._spans if _is_within(span, place))
 
-    def labels_in(self, place: Span) -> dict[Span, list[str]]:
-        """Labels, the upper first, by the atoms of a place and of the nodes inside it."""
-        found: dict[Span, list[str]] = defaultdict(list)
+    def remarks(self, place: Span) -> Iterator[dict[Span, str]]:
+        """What there is to say inside a place, by atoms, what matters most first.
+
+        Classes of phrases; classes of words with what depends on them, and what they depend on,
+        which may be outside; and labels, which are of no matter to the meaning.
+        """
+        labels: dict[Span, list[str]] = defaultdict(list)  # the upper first
         for label, span in zip(self._labels, self._spans, strict=True):
             if _is_within(span, place):
-                found[span].append(label)
-        found[place] = found[place] or [self._labels[self._covering(place)]]
-        return found
+                labels[span].append(label)
+        labels[place] = labels[place] or [self._labels[self._covering(place)]]
+        of = {span: "" if span == place else f"{self.surface(span)}: " for span in labels}
+        lang = self.sentence.lang
+        yield {span: of[span] + coarse_class(own[-1], lang) for span, own in labels.items()}
+        facts = [
+            fact
+            for fact in Skeleton.of(self._tree, self._words, lang).facts
+            if _is_within(fact[0], place)
+        ]
+        yield {word: f"{self.surface(word)}: {own}" for word, _, own in facts if own}
+        yield {
+            word: f"{self.surface(word)} → {self.surface(head) if head else 'root'}"
+            for word, head, _ in facts
+        }
+        yield {span: of[span] + " ".join(map(base_label, own)) for span, own in labels.items()}
 
     def surface(self, atoms: Span) -> str:
         """The caller's text of some atoms, white space made one space (none in Chinese)."""
@@ -200,20 +217,13 @@ def _equals(glosses: Sequence[str], numbers: Iterable[int]) -> list[list[int]]:
 
 
 def _names(views: Sequence[_View], place: Span) -> list[str]:
-    """What each of some trees takes the first stretch for that they do not take for the same."""
-    lang = views[0].sentence.lang
-    labels = [view.labels_in(place) for view in views]
-    classes = [{span: coarse_class(own[-1], lang) for span, own in each.items()} for each in labels]
-    exact = [
-        {span: " ".join(map(base_label, own)) for span, own in each.items()} for each in labels
-    ]
-    for names in (classes, exact):
-        common = set(labels[0]).intersection(*labels)
+    """What each of some trees says of the first word or phrase that they differ about."""
+    for kinds in zip(*(view.remarks(place) for view in views), strict=True):
+        common = set(kinds[0]).intersection(*kinds)
         for span in sorted(common, key=lambda span: (span[0], -span[1])):
-            found = [each[span] for each in names]
+            found = [remarks[span] for remarks in kinds]
             if len(set(found)) > 1:
-                where = "" if span == place else f"{views[0].surface(span)}: "
-                return [f" ({where}{name})" for name in found]
+                return [f" ({remark})" for remark in found]
     return [""] * len(views)
 
 
