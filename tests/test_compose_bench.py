@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numba
 import torch
 from typer.testing import CliRunner
 
@@ -40,6 +41,7 @@ def test_every_contender_is_timed_with_every_batch_size() -> None:
     assert json.loads(found.to_json())["trees"] == 5
     assert found.to_markdown().count("\n| tree-lstm |") == 2
     assert any("tree-lstm" in text for text in told)
+    assert f"numba {numba.__version__}; trees a second" in found.to_markdown()
 
 
 def test_the_bench_runs_in_another_precision() -> None:
@@ -49,6 +51,7 @@ def test_the_bench_runs_in_another_precision() -> None:
     )  # fmt: skip
     assert (found.device, found.precision) == ("cpu", "bfloat16")
     assert "bfloat16 on cpu" in found.to_markdown()
+    assert "without numba" in found.to_markdown()  # it compiles for 32 bits
     names = {row.name for row in found.speed}
     assert {"tree-lstm", "one node at a time"} <= names
     assert PEER not in names  # it knows float32 only

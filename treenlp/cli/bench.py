@@ -37,7 +37,7 @@ def compose(
 
     Trees are those of the sentiment treebank, looked for where TREENLP_DATA says. Let nothing else
     run meanwhile. The package pytorch-tree-lstm takes part if it is installed, in float32 on the
-    CPU.
+    CPU, and with numba installed the Tree-LSTM is compiled there (NUMBA_DISABLE_JIT=1: it is not).
     """
     import torch
 

@@ -14,6 +14,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from importlib import metadata
 from typing import Any, Literal
 
 import numpy as np
@@ -112,6 +113,7 @@ class ComposeBench:
         device: where everything was computed.
         precision: of weights and vectors.
         threads: of torch.
+        numba: its version where it compiled the Tree-LSTM's loops, or None.
         trees: how many were taken.
         input_size, hidden_size: widths of leaves and nodes.
         speed: by batch size and contender.
@@ -121,6 +123,7 @@ class ComposeBench:
     device: str
     precision: Precision
     threads: int
+    numba: str | None
     trees: int
     input_size: int
     hidden_size: int
@@ -135,7 +138,8 @@ class ComposeBench:
         """As two tables."""
         lines = [
             f"{self.trees:,} trees, {self.input_size} to {self.hidden_size} dimensions, "
-            f"{self.precision} on {self.device}, {self.threads} threads; trees a second.",
+            f"{self.precision} on {self.device}, {self.threads} threads, "
+            f"{f'numba {self.numba}' if self.numba else 'without numba'}; trees a second.",
             "",
             "| network | batch | training | of the bound | inference |",
             "|---|---|---|---|---|",
@@ -228,6 +232,7 @@ def bench_compose(
         device=device,
         precision=precision,
         threads=torch.get_num_threads(),
+        numba=_numba_version(place),
         trees=len(shapes),
         input_size=input_size,
         hidden_size=hidden_size,
@@ -267,6 +272,15 @@ class _Place:
     def _wait(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
+
+
+def _numba_version(place: _Place) -> str | None:
+    """The version that compiles the loops of a Tree-LSTM in training there."""
+    if importlib.util.find_spec("numba") is None:
+        return None
+    from treenlp.composition.tree_lstm_fused import serves
+
+    return metadata.version("numba") if serves(place.randn(1)) else None
 
 
 def _contenders(
