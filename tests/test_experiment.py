@@ -555,6 +555,17 @@ def test_a_folder_of_another_experiment_is_refused(finished: Path, tmp_path: Pat
         run_experiment(SMALL, tmp_path)
 
 
+def test_a_size_of_training_that_no_corpus_has_is_refused_before_anything_is_learned(
+    tmp_path: Path,
+) -> None:
+    config = replace(SMALL, grid=replace(SMALL.grid, train_sizes=(0, 20, 10_000)))
+    with pytest.raises(
+        ConfigError, match=r"found train_sizes with 10000, expected at most \d+ \(0"
+    ):
+        run_experiment(config, tmp_path)
+    assert not list(tmp_path.rglob("seed-*"))
+
+
 def test_every_cell_has_the_same_budget_and_the_test_set_is_scored_in_the_end(
     finished: Path,
 ) -> None:

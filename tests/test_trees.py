@@ -58,6 +58,7 @@ def test_views_equal_trees_built_anew(nested: Nested) -> None:
         assert view.height == fresh.height
         assert view.node_spans() == fresh.node_spans()
         assert view.node_parents() == fresh.node_parents()
+        assert view.node_children() == fresh.node_children()
         assert str(view) == str(fresh)
         assert [nest(node) for node in view.postorder()] == all_nodes_up(part)
         assert pickle.loads(pickle.dumps(view)) == fresh
@@ -88,6 +89,14 @@ def test_parents_have_their_children(tree: Tree) -> None:
         assert (parent == -1) == (index == 0)
         if index:
             assert tree.node(index) in tree.node(parent).subtrees
+
+
+@given(trees())
+def test_children_have_their_parent(tree: Tree) -> None:
+    parents = tree.node_parents()
+    for index, children in enumerate(tree.node_children()):
+        assert tuple(tree.node(child) for child in children) == tree.node(index).subtrees
+        assert {parents[child] for child in children} <= {index}
 
 
 @given(trees())

@@ -93,7 +93,7 @@ class _View:
 
     def __init__(self, tree: Tree, words: Sequence[Span], sentence: Sentence) -> None:
         self.sentence, self._tree = sentence, tree
-        self._labels, self._sizes, self._tags = tree.node_labels, tree.node_sizes, tree.tags
+        self._labels, self._tags, self._children = tree.node_labels, tree.tags, tree.node_children()
         self._words, self._leaves = words, tree.node_spans()
         self._spans = [(words[first][0], words[last - 1][1]) for first, last in self._leaves]
         self.whole = self._spans[0]
@@ -166,7 +166,7 @@ class _View:
 
     def _parts(self, place: Span) -> Iterator[_Part]:
         node = self._covering(place)
-        for child in self._children(node) or [node]:
+        for child in self._children[node] or [node]:
             start, end = self._spans[child]
             if start < place[1] and place[0] < end:
                 yield self._part(child)
@@ -194,18 +194,10 @@ class _View:
         """Node of the smallest phrase that covers some atoms; the last of a unary chain."""
         node = 0
         while True:
-            inside = [c for c in self._children(node) if _is_within(place, self._spans[c])]
-            if not inside or self._sizes[inside[0]] == 1:
+            inside = [c for c in self._children[node] if _is_within(place, self._spans[c])]
+            if not inside or not self._children[inside[0]]:
                 return node
             node = inside[0]
-
-    def _children(self, node: int) -> list[int]:
-        children = []
-        child, end = node + 1, node + self._sizes[node]
-        while child < end:
-            children.append(child)
-            child += self._sizes[child]
-        return children
 
 
 def _equals(glosses: Sequence[str], numbers: Iterable[int]) -> list[list[int]]:

@@ -274,7 +274,7 @@ class _Builder:
         self.first = list(self.node_heads)
         self.last = list(self.node_heads)
         self.heads = [-1] * len(self.leaves)
-        self.children: list[list[int]] = [[] for _ in self.sizes]
+        self.children = tree.node_children()
         for node in range(len(self.sizes) - 1, -1, -1):
             self._hang_children(node)
         self.is_content = self._find_content()
@@ -299,7 +299,7 @@ class _Builder:
 
     def _hang_children(self, node: int) -> None:
         """Find on what each child of a node hangs, and the node's own head words."""
-        children = self.children[node] = self._children_of(node)
+        children = self.children[node]
         if not children:
             return
         clauses = self._row_of_clauses(children)
@@ -319,7 +319,7 @@ class _Builder:
             else:
                 self.heads[self.last[child]] = self.last[anchors[-1]]
 
-    def _row_of_clauses(self, children: list[int]) -> list[int]:
+    def _row_of_clauses(self, children: Sequence[int]) -> list[int]:
         """The children that are clauses, if marks alone join two or more of them."""
         if self.lang != "zh" or len(children) < 3:
             return []
@@ -428,14 +428,6 @@ class _Builder:
             classes.append(own)
         return tuple(classes)
 
-    def _children_of(self, node: int) -> list[int]:
-        children = []
-        child, end = node + 1, node + self.sizes[node]
-        while child < end:
-            children.append(child)
-            child += self.sizes[child]
-        return children
-
     def _words_with_subject(self, node: int) -> list[int]:
         """Predicate of a clause with a nominal child before it, if any."""
         for child in self.children[node]:
@@ -464,7 +456,7 @@ class _Builder:
             return True
         return label == "PU" and self.leaves[self.spans[node][0]] in _LIST_MARKS
 
-    def _joints_of(self, node: int, children: list[int], marks: list[int]) -> list[Joint]:
+    def _joints_of(self, node: int, children: Sequence[int], marks: list[int]) -> list[Joint]:
         """Conjuncts of one phrase, which its marks cut into segments of children."""
         edges = [-1, *marks, len(children)]
         segments = [

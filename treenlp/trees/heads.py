@@ -196,20 +196,14 @@ def head_leaves(tree: Tree, lang: Lang) -> tuple[int, ...]:
         >>> head_leaves(parse_brackets("(VP (VV 看) (NP (CD 两) (NN 人)))"), "zh")
         (0, 0, 2, 1, 2)
     """
-    labels, sizes = tree.node_labels, tree.node_sizes
+    labels = tree.node_labels
     starts = [start for start, _ in tree.node_spans()]
     heads = [0] * len(labels)
     chosen: dict[tuple[str, ...], int] = {}
-    for node in range(len(labels) - 1, -1, -1):
-        end = node + sizes[node]
-        if end == node + 1:
+    for node, children in reversed([*enumerate(tree.node_children())]):
+        if not children:
             heads[node] = starts[node]
             continue
-        children = []
-        child = node + 1
-        while child < end:
-            children.append(child)
-            child += sizes[child]
         if len(children) == 1:
             heads[node] = heads[children[0]]
             continue

@@ -320,6 +320,17 @@ class Tree:
             ends.append(node + size)
         return tuple(parents)
 
+    def node_children(self) -> tuple[tuple[int, ...], ...]:
+        """Return the preorder numbers of every node's children; none for a preterminal.
+
+        Example:
+            >>> noun = Tree.build("NP", [Tree.build("NN", ["猫"])])
+            >>> Tree.build("CP", [noun, Tree.build("SP", ["吗"])]).node_children()
+            ((1, 3), (2,), (), ())
+        """
+        sizes = self.node_sizes
+        return tuple(tuple(_child_nodes(sizes, node)) for node in range(len(sizes)))
+
     def preorder(self) -> Iterator[Tree]:
         """Yield every subtree, a node before its children, preterminals included."""
         arrays = self._arrays

@@ -267,6 +267,12 @@ def _corpus(
     for part, items in corpus.parts.items():
         if not items:
             raise DataError(f"the part {part!r} of {config.data.task} is empty, expected items")
+    most = len(corpus.parts["train"])
+    for size in config.grid.train_sizes:
+        if size > most:
+            raise ConfigError(
+                f"found train_sizes with {size}, expected at most {most} (0 takes all of them)"
+            )
     if not Processes.current().is_first:
         return corpus
     path = folder / CORPUS_FILE
@@ -461,8 +467,6 @@ def _keep(result: dict[str, Any], folder: Path) -> None:
 def _chosen(items: Sequence[Item], size: int, seed: int) -> list[Item]:
     if not size:
         return list(items)
-    if size > len(items):
-        raise ConfigError(f"found train_sizes with {size}, expected at most {len(items)}")
     return random.Random(f"train {seed}").sample(list(items), size)
 
 
