@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from treenlp.composition import TreeBatch, TreeLstm, control_shape, tree_lstm, tree_lstm_fused
-from treenlp.composition.tree_lstm import _LevelScan, _scan_for
+from treenlp.composition.tree_lstm import _LevelScan, compiled_loops
 from treenlp.composition.tree_lstm_fused import FusedLevelScan, _sigmoid
 
 
@@ -183,29 +183,48 @@ def test_a_forked_process_goes_on_without_them() -> None:
     assert done.stdout.split() == ["FusedLevelScanBackward", "_LevelScanBackward", "0"], done.stderr
 
 
-def test_only_training_in_32_bits_takes_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_they_compute_in_32_bits_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     single, double = torch.zeros(2, 2), torch.zeros(2, 2, dtype=torch.float64)
-    assert _scan_for(single, single) is FusedLevelScan
-    assert _scan_for(double, double) is _LevelScan
-    assert _scan_for(single, double) is _LevelScan
-    assert _scan_for(single.to("meta"), single) is _LevelScan
-    with torch.no_grad():
-        assert _scan_for(single, single) is _LevelScan
+    assert compiled_loops(single, single) is tree_lstm_fused
+    assert compiled_loops(double, double) is None
+    assert compiled_loops(single, double) is None
+    assert compiled_loops(single.to("meta"), single) is None
     monkeypatch.setattr(tree_lstm_fused, "_was_forked", True)
-    assert _scan_for(single, single) is _LevelScan
+    assert compiled_loops(single) is None
     monkeypatch.undo()
     monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
-    assert _scan_for(single, single) is _LevelScan
-    monkeypatch.undo()
-    monkeypatch.setattr(tree_lstm, "_HAS_NUMBA", False)
-    assert _scan_for(single, single) is _LevelScan
+    assert compiled_loops(single) is None
 
 
-def test_a_network_says_the_same_with_and_without_them() -> None:
+UNFIT = """
+import sys, types
+if {error} is not ImportError:
+    sys.modules["numba"] = types.ModuleType("numba")
+    def njit(**options):
+        raise {error}("cannot cache function")
+    sys.modules["numba"].njit, sys.modules["numba"].prange = njit, range
+    sys.modules["numba"].config = None
+else:
+    sys.modules["numba"] = None
+import torch
+from treenlp.composition import TreeBatch, TreeLstm, control_shape
+batch = TreeBatch.from_shapes([control_shape("random", 5, seed=1)])
+print(type(TreeLstm(3, 4)(torch.ones(5, 3), batch).nodes.grad_fn).__name__)
+"""
+
+
+@pytest.mark.parametrize("error", ["ImportError", "RuntimeError"])
+def test_without_a_numba_that_works_networks_train_all_the_same(error: str) -> None:
+    done = run(UNFIT.format(error=error))
+    assert done.stdout == "_LevelScanBackward\n", done.stderr
+
+
+def test_answers_are_the_same_but_load_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     cell, batch = TreeLstm(6, 8), batch_of([3, 8, 1])
     leaves = torch.randn(batch.num_leaves, 6)
-    fused = cell(leaves, batch).nodes
-    assert type(fused.grad_fn).__name__ == "FusedLevelScanBackward"
+    trained = cell(leaves, batch).nodes
+    assert type(trained.grad_fn).__name__ == "FusedLevelScanBackward"
+    monkeypatch.setattr(tree_lstm, "compiled_loops", lambda *tensors: pytest.fail("loaded"))
     with torch.no_grad():
-        torch.testing.assert_close(cell(leaves, batch).nodes, fused, rtol=0, atol=1e-6)
+        torch.testing.assert_close(cell(leaves, batch).nodes, trained, rtol=0, atol=1e-6)

@@ -19,7 +19,8 @@ Training in 32 bits on a CPU takes the compiled loops of `tree_lstm_fused` if nu
 
 from __future__ import annotations
 
-import importlib.util
+import functools
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -29,9 +30,7 @@ from torch.autograd.function import once_differentiable
 from treenlp.composition.base import Composition
 from treenlp.composition.batch import TreeBatch
 
-__all__ = ["TreeLstm"]
-
-_HAS_NUMBA = importlib.util.find_spec("numba") is not None
+__all__ = ["TreeLstm", "compiled_loops"]
 
 
 class TreeLstm(Composition):
@@ -73,20 +72,30 @@ class TreeLstm(Composition):
         inputs, forget, output, update = self.bias.chunk(4)
         bias = torch.cat([inputs, forget, forget, output, update])
         leaf = self.leaf(leaves)
-        states: Tensor = _scan_for(leaf, self.weight).apply(  # type: ignore[no-untyped-call]
-            leaf, self.weight, bias, batch.children, batch.level_sizes
-        )
+        # To answer a line, the half second that loading them takes is too long.
+        loops = compiled_loops(leaf, self.weight) if torch.is_grad_enabled() else None
+        scan = loops.FusedLevelScan if loops else _LevelScan
+        states: Tensor = scan.apply(leaf, self.weight, bias, batch.children, batch.level_sizes)
         return states
 
 
-def _scan_for(leaf: Tensor, weight: Tensor) -> type[torch.autograd.Function]:
-    """The fastest recursion; to answer a line, half a second to load compiled loops is too long."""
-    if _HAS_NUMBA and torch.is_grad_enabled():
-        from treenlp.composition.tree_lstm_fused import FusedLevelScan, serves
+def compiled_loops(*tensors: Tensor) -> ModuleType | None:
+    """The module `tree_lstm_fused` if it is of use here and can compute with `tensors`."""
+    loops = _load_loops()
+    return loops if loops is not None and loops.serves(*tensors) else None
 
-        if serves(leaf, weight):
-            return FusedLevelScan
-    return _LevelScan
+
+@functools.cache
+def _load_loops() -> ModuleType | None:
+    """None without numba, with one that does not fit the other packages, or none that may compile.
+
+    The last is told by a RuntimeError: it finds no folder in which it could keep what it compiled.
+    """
+    try:
+        from treenlp.composition import tree_lstm_fused
+    except (ImportError, RuntimeError):
+        return None
+    return tree_lstm_fused
 
 
 class _LevelScan(torch.autograd.Function):

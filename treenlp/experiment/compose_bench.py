@@ -29,6 +29,7 @@ from treenlp.composition import (
     control_shape,
     make_network,
 )
+from treenlp.composition.tree_lstm import compiled_loops
 from treenlp.data.sentiment import read_sst
 
 __all__ = [
@@ -232,7 +233,7 @@ def bench_compose(
         device=device,
         precision=precision,
         threads=torch.get_num_threads(),
-        numba=_numba_version(place),
+        numba=metadata.version("numba") if compiled_loops(place.randn(1)) else None,
         trees=len(shapes),
         input_size=input_size,
         hidden_size=hidden_size,
@@ -272,15 +273,6 @@ class _Place:
     def _wait(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-
-
-def _numba_version(place: _Place) -> str | None:
-    """The version that compiles the loops of a Tree-LSTM in training there."""
-    if importlib.util.find_spec("numba") is None:
-        return None
-    from treenlp.composition.tree_lstm_fused import serves
-
-    return metadata.version("numba") if serves(place.randn(1)) else None
 
 
 def _contenders(
