@@ -177,6 +177,23 @@ def test_bfloat16_is_used_where_it_is_fast(
     assert not has_fast_bfloat16("meta")
 
 
+@pytest.mark.parametrize(
+    "busy", [range(6), range(6, 14), range(0, 22, 2), range(1, 22, 2)], ids=str
+)
+def test_a_busy_machine_does_not_change_what_timing_finds(
+    busy: range, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some of the products take thirty times as long as they should."""
+    clock, calls = [0.0], iter(range(1000))
+
+    def multiply(rows: torch.Tensor, matrix: torch.Tensor) -> None:
+        clock[0] += rows.element_size() * (30 if next(calls) in busy else 1)
+
+    monkeypatch.setattr(device_module.F, "linear", multiply)
+    monkeypatch.setattr(device_module.time, "perf_counter", lambda: clock[0])
+    assert device_module._takes_less_time.__wrapped__(torch.bfloat16)
+
+
 def test_timing_tells_a_slow_type_from_a_fast_one_and_draws_nothing() -> None:
     state = torch.get_rng_state()
     assert not device_module._takes_less_time.__wrapped__(torch.float64)  # twice the bytes
