@@ -10,12 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from standins import POISON, standin_pipeline
 from typer.testing import CliRunner
 
+from treenlp.analysis import Alternative, SiteView
 from treenlp.cli.app import app
 from treenlp.cli.show import Painter, show_analysis
 from treenlp.pipeline import Pipeline
@@ -158,6 +160,43 @@ def test_demo(run: Run, golden: Golden) -> None:
     status, output, errors = run("demo")
     assert (status, errors) == (0, "")
     golden("demo.txt", output)
+
+
+def shown_site(*alternatives: tuple[str, float]) -> str:
+    """The line of a contested place."""
+    site = SiteView(
+        start=0,
+        end=9,
+        kind="attachment",
+        alternatives=tuple(Alternative(prob=p, gloss=gloss, spans=()) for gloss, p in alternatives),
+    )
+    analysis = standin_pipeline()(TEACHERS)
+    (sentence,) = analysis.sentences
+    sentence = replace(sentence, ambiguity=replace(sentence.ambiguity, sites=(site,)))
+    shown = show_analysis(replace(analysis, sentences=(sentence,)), Painter(is_coloured=False))
+    return next(line.strip() for line in shown.split("\n") if "attachment: " in line)
+
+
+def test_long_parts_of_a_contested_place_show_their_ends() -> None:
+    long, characters = "the man with the telescope in the park", "等了两个小时的学生家长和老师"
+    assert shown_site((f"saw|[{long}]", 0.6), (f"[saw {long}]|{characters}", 0.4)) == (
+        "attachment: saw|[the man with … in the park] (0.60) "
+        "or [saw the man … in the park]|等了两个小时…生家长和老师 (0.40)"
+    )
+
+
+def test_long_parts_stay_whole_where_their_ends_are_alike() -> None:
+    one, other = "saw a man in the park near a river", "saw a man at the park near a river"
+    assert shown_site((one, 0.6), (other, 0.4)) == f"attachment: {one} (0.60) or {other} (0.40)"
+
+
+def test_rare_alternatives_of_a_contested_place_are_added_up() -> None:
+    assert shown_site(("a|b", 0.91), ("c", 0.03), ("d", 0.03), ("e", 0.02)) == (
+        "attachment: a|b (0.91) or c (0.03) or rarer ones (0.05)"
+    )
+    assert shown_site(("a|b", 0.9), ("c", 0.098), ("d", 0.002)) == (
+        "attachment: a|b (0.90) or c (0.10)"
+    )
 
 
 def test_colours_say_what_the_scores_say() -> None:

@@ -19,6 +19,9 @@ __all__ = ["Painter", "printable", "show_analysis", "show_phrases"]
 _SCORE = re.compile(r"[+-][01]\.[0-9]{2}(?![0-9])")
 _CLEAR = 0.1  # beyond it a score is coloured
 _CONTESTED = 0.05  # mass off the best alternative of a place that is shown
+_RARE = 0.05  # alternatives below it, from the third on, are counted and not shown
+_PART = re.compile(r"[^\[\]|]+")  # of a gloss
+_SHOWN_WORDS, _SHOWN_CHARACTERS = 3, 6  # at either end of a long part
 
 
 class Painter:
@@ -100,10 +103,28 @@ def _sentence(analysis: Analysis, sentence: SentenceView, painter: Painter) -> l
 
 
 def _site(site: SiteView) -> str:
-    options = " or ".join(
-        f"{printable(a.gloss)} ({a.prob:.2f})" for a in site.alternatives if a.prob >= 0.005
-    )
-    return f"{site.kind}: {options}"
+    """What stands against what; rare alternatives and the middle of long parts are left to JSON."""
+    ranked = [*enumerate(site.alternatives)]
+    shown = [a for n, a in ranked if a.prob >= (0.005 if n < 2 else _RARE)]
+    glosses = [printable(a.gloss) for a in shown]
+    short = [_PART.sub(_ends, gloss) for gloss in glosses]
+    if len(set(short)) == len(set(glosses)):
+        glosses = short
+    options = [f"{gloss} ({a.prob:.2f})" for gloss, a in zip(glosses, shown, strict=True)]
+    rest = sum(a.prob for _, a in ranked) - sum(a.prob for a in shown)
+    if rest >= 0.005:
+        options.append(f"rarer ones ({rest:.2f})")
+    return f"{site.kind}: {' or '.join(options)}"
+
+
+def _ends(part: re.Match[str]) -> str:
+    """A part of a gloss, or its two ends if it is long."""
+    words = part.group().split(" ")
+    is_spaced = len(words) > 1
+    pieces, kept = (words, _SHOWN_WORDS) if is_spaced else ([*words[0]], _SHOWN_CHARACTERS)
+    if len(pieces) <= 2 * kept + 1:
+        return part.group()
+    return (" " if is_spaced else "").join([*pieces[:kept], "…", *pieces[-kept:]])
 
 
 def _reading(reading: ReadingView, painter: Painter) -> list[str]:
