@@ -131,7 +131,7 @@ class FusedLevelScan(torch.autograd.Function):
 def _slots(children: Index, count: int) -> Index:
     """The slot (N,) of every node."""
     flat = children.reshape(-1)
-    slots = np.full(count, -1)
+    slots = np.full(count, -1, dtype=np.int64)
     slots[flat] = np.arange(len(flat))
     slots[slots < 0] = np.arange(len(flat), count)
     return slots
