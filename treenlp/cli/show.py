@@ -19,7 +19,7 @@ __all__ = ["Painter", "printable", "show_analysis", "show_phrases"]
 _SCORE = re.compile(r"[+-][01]\.[0-9]{2}(?![0-9])")
 _CLEAR = 0.1  # beyond it a score is coloured
 _CONTESTED = 0.05  # mass off the best alternative of a place that is shown
-_RARE = 0.05  # alternatives below it, from the third on, are counted and not shown
+_RARE = 0.05  # alternatives below it, from the third on, are added up
 _PART = re.compile(r"[^\[\]|]+")  # of a gloss
 _SHOWN_WORDS, _SHOWN_CHARACTERS = 3, 6  # at either end of a long part
 
@@ -104,14 +104,14 @@ def _sentence(analysis: Analysis, sentence: SentenceView, painter: Painter) -> l
 
 def _site(site: SiteView) -> str:
     """What stands against what; rare alternatives and the middle of long parts are left to JSON."""
-    ranked = [*enumerate(site.alternatives)]
-    shown = [a for n, a in ranked if a.prob >= (0.005 if n < 2 else _RARE)]
+    ranked = site.alternatives
+    shown = [a for n, a in enumerate(ranked) if a.prob >= (0.005 if n < 2 else _RARE)]
     glosses = [printable(a.gloss) for a in shown]
     short = [_PART.sub(_ends, gloss) for gloss in glosses]
     if len(set(short)) == len(set(glosses)):
         glosses = short
     options = [f"{gloss} ({a.prob:.2f})" for gloss, a in zip(glosses, shown, strict=True)]
-    rest = sum(a.prob for _, a in ranked) - sum(a.prob for a in shown)
+    rest = sum(a.prob for a in ranked) - sum(a.prob for a in shown)
     if rest >= 0.005:
         options.append(f"rarer ones ({rest:.2f})")
     return f"{site.kind}: {' or '.join(options)}"
